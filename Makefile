@@ -1,0 +1,38 @@
+NODE := bin/node
+JEST := $(NODE) --experimental-vm-modules --no-warnings --max-old-space-size=4096 node_modules/jest/bin/jest.js
+STAMP := node_modules/.package-lock.json
+
+.PHONY: help playground test unit e2e lint format types bench images
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(STAMP): package.json package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $(STAMP)
+
+playground: $(STAMP) ## Start everything on this machine and send a completion (ARGS=--once ends after it)
+	@bin/llmisvc playground $(ARGS)
+
+test: $(STAMP) ## Run all tests: unit, then end to end with real processes
+	$(JEST) $(ARGS) --passWithNoTests --selectProjects unit
+	$(JEST) $(ARGS) --runInBand --passWithNoTests --selectProjects e2e
+
+unit: $(STAMP) ## Run the unit tests
+	$(JEST) $(ARGS) --passWithNoTests --selectProjects unit
+
+e2e: $(STAMP) ## Run the end-to-end tests
+	$(JEST) $(ARGS) --runInBand --passWithNoTests --selectProjects e2e
+
+lint: $(STAMP) ## Check format and lint rules
+	$(NODE) node_modules/@biomejs/biome/bin/biome format .
+	$(NODE) node_modules/oxlint/bin/oxlint --type-aware --deny-warnings .
+
+format: $(STAMP) ## Rewrite the sources in the project's format
+	$(NODE) node_modules/@biomejs/biome/bin/biome format --write .
+
+types: $(STAMP) ## Type-check everything
+	$(NODE) node_modules/typescript/bin/tsc --noEmit
+
+bench: $(STAMP) ## Measure the scheduler under load
+	$(NODE) bench/scheduler.ts $(ARGS)
+

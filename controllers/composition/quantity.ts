@@ -1,0 +1,46 @@
+const QUANTITY = /^([+-]?)(\d*)(?:\.(\d*))?(?:(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE])|[eE]([+-]?\d+))?$/;
+const NANO_DIGITS = 9;
+
+const DECIMAL_EXPONENTS: Readonly<Record<string, number>> = {
+  n: -9,
+  u: -6,
+  m: -3,
+  k: 3,
+  M: 6,
+  G: 9,
+  T: 12,
+  P: 15,
+  E: 18,
+};
+const BINARY_SUFFIXES = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+const MAX_EXPONENT = 40;
+
+/** `digits × 10^exponent` in integers, rounded away from zero as Kubernetes rounds below its smallest unit. */
+function scaleUp(digits: bigint, exponent: number): bigint {
+  if (exponent >= 0) return digits * 10n ** BigInt(exponent);
+  const divisor = 10n ** BigInt(-exponent);
+  return (digits + divisor - 1n) / divisor;
+}
+
+/**
+ * Value of a Kubernetes quantity (`100m`, `1.5Gi`, `1e3`) in billionths; finer parts round up. Undefined for any other
+ * text. Exponents beyond ±40 count as no quantity.
+ */
+export function parseQuantity(text: string): bigint | undefined {
+  const match = QUANTITY.exec(text);
+  const [, sign, whole = "", fraction = "", suffix = "", power = "0"] = match ?? [];
+  if (match === null || whole + fraction === "" || whole.length + fraction.length > MAX_EXPONENT) return undefined;
+  const exponent = (DECIMAL_EXPONENTS[suffix] ?? 0) + Number(power);
+  if (Math.abs(exponent) > MAX_EXPONENT) return undefined;
+  const binary = 1024n ** BigInt(BINARY_SUFFIXES.indexOf(suffix) + 1);
+  const value = scaleUp(BigInt(whole + fraction) * binary, exponent - fraction.length + NANO_DIGITS);
+  return sign === "-" ? -value : value;
+}
+
+/** Whole units of a Kubernetes quantity, rounded up (`10Gi` → 10737418240); undefined for any other text. */
+export function quantityUnits(text: string): bigint | undefined {
+  const nano = parseQuantity(text);
+  if (nano === undefined) return undefined;
+  const units = nano / 1_000_000_000n;
+  return nano > units * 1_000_000_000n ? units + 1n : units;
+}

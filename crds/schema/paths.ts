@@ -1,0 +1,24 @@
+import type { Json, JsonObject } from "./types.ts";
+
+/** `path.key`, or the key alone at the root. */
+export function childPath(path: string, key: string): string {
+  return path === "" ? key : `${path}.${key}`;
+}
+
+/** `path[index]`. */
+export function itemPath(path: string, index: number): string {
+  return `${path}[${index}]`;
+}
+
+/** True for a JSON object (not null, not an array). */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** JSON-schema type name of a value; whole numbers are `integer`. */
+export function typeName(value: Json): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "array";
+  if (typeof value === "number") return Number.isInteger(value) ? "integer" : "number";
+  return typeof value;
+}

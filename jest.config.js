@@ -1,0 +1,20 @@
+const base = {
+  testEnvironment: "node",
+  extensionsToTreatAsEsm: [".ts"],
+  transform: { "\\.ts$": "<rootDir>/test/jest/transform.js" },
+  moduleFileExtensions: ["ts", "js", "json"],
+};
+
+/** Two projects: `unit` beside the sources, and `e2e` with real processes, which run after it, one file at a time. */
+export default {
+  reporters: ["default", "<rootDir>/test/jest/summary-reporter.js"],
+  projects: [
+    {
+      ...base,
+      displayName: "unit",
+      testMatch: ["<rootDir>/**/*.test.ts"],
+      testPathIgnorePatterns: ["/node_modules/", "/test/e2e/"],
+    },
+    { ...base, displayName: "e2e", testMatch: ["<rootDir>/test/e2e/**/*.test.ts"], testTimeout: 120_000 },
+  ],
+};

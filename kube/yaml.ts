@@ -1,0 +1,139 @@
+import {
+  Schema,
+  YAMLException,
+  binaryTag,
+  boolYaml11Tag,
+  defineScalarTag,
+  dump,
+  floatCoreTag,
+  loadAll,
+  mapTag,
+  mergeTag,
+  NOT_RESOLVED,
+  nullCoreTag,
+  seqTag,
+  strTag,
+} from "js-yaml";
+
+/** A plain value as YAML and JSON both can hold it. */
+export type PlainValue = string | number | boolean | null | PlainValue[] | { [key: string]: PlainValue };
+
+/** A text that is not YAML, or not plain data. */
+export class YamlError extends Error {
+  /** Line in the text, counted from 1; undefined where the text has no single place. */
+  readonly line: number | undefined;
+
+  constructor(message: string, line: number | undefined, cause?: unknown) {
+    super(line === undefined ? message : `line ${line}: ${message}`, { cause });
+    this.line = line;
+  }
+}
+
+/** Nesting of one document, at most. */
+const MAX_DEPTH = 100;
+/** Values that one text may expand to by aliases: an alias bomb is refused, a big manifest is not. */
+const MAX_VALUES = 2_000_000;
+/** Aliases may repeat this many values for each character of the text. */
+const MAX_VALUES_PER_CHARACTER = 10;
+
+/** Integers as Go's YAML reader takes them: octal `012` and `0o14`, `_` ignored, no base 60. */
+const INTEGER = /^[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)$/;
+
+function parseInteger(source: string): number | typeof NOT_RESOLVED {
+  if (!INTEGER.test(source)) return NOT_RESOLVED;
+  const digits = source.replaceAll("_", "").replace(/^[-+]/, "");
+  const sign = source.startsWith("-") ? -1 : 1;
+  const octal = /^0[0-7]+$/.test(digits) ? `0o${digits.slice(1)}` : digits;
+  if (/^0[0-9]+$/.test(octal)) return sign * Number(octal);
+  const value = Number(octal);
+  return Number.isNaN(value) ? NOT_RESOLVED : sign * value;
+}
+
+const integerTag = defineScalarTag("tag:yaml.org,2002:int", {
+  implicit: true,
+  implicitFirstChars: "-+0123456789".split(""),
+  resolve: parseInteger,
+  identify: (value) => Number.isInteger(value),
+  represent: String,
+});
+
+/** The types of `sigs.k8s.io/yaml`: YAML 1.1 booleans, Go's integers, merge keys, dates as text. */
+const KUBERNETES_SCHEMA = new Schema([
+  strTag,
+  seqTag,
+  mapTag,
+  nullCoreTag,
+  boolYaml11Tag,
+  integerTag,
+  floatCoreTag,
+  mergeTag,
+  binaryTag,
+]);
+
+/** Copies what the parser made into plain values: keys as text, bytes as base64, aliases spelled out. */
+class Plain {
+  readonly #limit: number;
+  #count = 0;
+
+  constructor(characters: number) {
+    this.#limit = Math.min(MAX_VALUES, 1000 + characters * MAX_VALUES_PER_CHARACTER);
+  }
+
+  value(value: unknown): PlainValue {
+    if (++this.#count > this.#limit) throw new YamlError("aliases expand to too many values", undefined);
+    if (value === null || value === undefined) return null;
+    if (typeof value === "string" || typeof value === "boolean") return value;
+    if (typeof value === "number") return this.#number(value);
+    if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
+    if (Array.isArray(value)) return value.map((item) => this.value(item));
+    if (typeof value !== "object") throw new YamlError(`unsupported value of type ${typeof value}`, undefined);
+    return this.#map(value);
+  }
+
+  #number(value: number): number {
+    if (Number.isFinite(value)) return value;
+    throw new YamlError(`${value} has no JSON form; quote it to write text`, undefined);
+  }
+
+  #map(value: object): { [key: string]: PlainValue } {
+    const entries = value instanceof Map ? [...value] : Object.entries(value);
+    return Object.fromEntries(entries.map(([key, item]) => [String(key), this.value(item)]));
+  }
+}
+
+function lineOf(error: YAMLException): number | undefined {
+  const line = error.mark?.line;
+  return line === undefined ? undefined : line + 1;
+}
+
+/**
+ * Reads every document of a YAML stream as Kubernetes does (`sigs.k8s.io/yaml`): JSON is YAML too, duplicate keys are
+ * refused, `yes`/`no`/`on`/`off` are booleans, merge keys apply, dates stay text. Empty documents are left out.
+ * Errors: `YamlError` with the line, for the whole stream; also for alias bombs and for nesting beyond 100 levels.
+ */
+export function parseYamlDocuments(text: string): PlainValue[] {
+  try {
+    const documents = loadAll(text, { schema: KUBERNETES_SCHEMA, maxDepth: MAX_DEPTH });
+    const plain = new Plain(text.length);
+    return documents
+      .filter((document) => document !== null && document !== undefined)
+      .map((document) => plain.value(document));
+  } catch (error) {
+    if (error instanceof YAMLException) throw new YamlError(error.reason, lineOf(error), error);
+    throw error;
+  }
+}
+
+/**
+ * Reads a text with one YAML document; an empty text gives null. Errors: `YamlError`, also for more than one document.
+ */
+export function parseYaml(text: string): PlainValue {
+  const documents = parseYamlDocuments(text);
+  if (documents.length > 1) throw new YamlError(`one document expected, found ${documents.length}`, undefined);
+  return documents[0] ?? null;
+}
+
+/** Writes one YAML document that every YAML reader takes back as the same value; long lines are not folded. */
+export function dumpYaml(value: unknown): string {
+  return dump(value, { noRefs: true, lineWidth: -1, seqNoIndent: true });
+}

@@ -1,0 +1,105 @@
+/** Data that producers hand to other plugins: keys, record types, and where the default producer is found. */
+import type { Cycle } from "./cycle.ts";
+
+/** Identity and record type of produced data. `create` makes an empty record for one request. */
+export interface DataKey<T> {
+  readonly name: string;
+  /** Producer type that is created when a required key has none; undefined: the data layer provides it. */
+  readonly defaultProducer: string | undefined;
+  readonly create: () => T;
+}
+
+/** A plugin's declared use or making of data. */
+export interface DataUse {
+  readonly key: DataKey<unknown>;
+  /** Name of the producing plugin instance. */
+  readonly producer: string;
+  /** An optional use orders producers but does not create one. */
+  readonly optional?: boolean;
+}
+
+/** Access to one kind of data within a request. */
+export interface DataHandle<T> {
+  /** The record of this request. A producer overwrites it before any consumer reads. */
+  of(cycle: Cycle): T;
+}
+
+/** Prefix-cache match of one request. Arrays are indexed by slot and valid for the request's candidates only. */
+export interface PrefixMatch {
+  /** Cached blocks, weighted by tier where tiers are known. */
+  match: Float64Array;
+  /** Contiguous cached blocks without weights. */
+  cachedBlocks: Float64Array;
+  /** Blocks over all prompts; 0: nothing hashed. */
+  totalBlocks: number;
+  /** Tokens of one block. */
+  blockSizeTokens: number;
+}
+
+/** Prompts as tokens: bytes of little-endian 32-bit ids, four bytes a token, the last token zero-padded. */
+export interface TokenizedPrompt {
+  prompts: readonly Uint8Array[];
+  /** Tokens over all prompts. */
+  tokenCount: number;
+  /** Images, videos and audio parts. */
+  multimodalCount: number;
+}
+
+/** Load that this process has sent to each endpoint and not yet seen answered. Indexed by slot; live. */
+export interface InFlightLoad {
+  requests: Float64Array;
+  tokens: Float64Array;
+}
+
+/** Prompt tokens of this request that each candidate would have to compute. Indexed by slot. */
+export interface UncachedTokens {
+  tokens: Float64Array;
+}
+
+const EMPTY = new Float64Array(0);
+
+export const PREFIX_MATCH: DataKey<PrefixMatch> = {
+  name: "PrefixCacheMatchInfoDataKey",
+  defaultProducer: "approx-prefix-cache-producer",
+  create: () => ({ match: EMPTY, cachedBlocks: EMPTY, totalBlocks: 0, blockSizeTokens: 0 }),
+};
+
+export const TOKENIZED_PROMPT: DataKey<TokenizedPrompt> = {
+  name: "TokenizedPrompt",
+  defaultProducer: "token-producer",
+  create: () => ({ prompts: [], tokenCount: 0, multimodalCount: 0 }),
+};
+
+export const IN_FLIGHT_LOAD: DataKey<InFlightLoad> = {
+  name: "InFlightLoadDataKey",
+  defaultProducer: "inflight-load-producer",
+  create: () => ({ requests: EMPTY, tokens: EMPTY }),
+};
+
+export const UNCACHED_TOKENS: DataKey<UncachedTokens> = {
+  name: "UncachedRequestTokensDataKey",
+  defaultProducer: "inflight-load-producer",
+  create: () => ({ tokens: EMPTY }),
+};
+
+const coreMetric = (name: string): DataUse => ({
+  key: { name, defaultProducer: undefined, create: () => undefined },
+  producer: "core-metrics-extractor",
+});
+
+/** Metrics that the data layer scrapes into the endpoint columns. */
+export const CORE_METRICS = {
+  waiting: coreMetric("WaitingQueueSize"),
+  running: coreMetric("RunningRequestsSize"),
+  kvUsage: coreMetric("KVCacheUsagePercent"),
+  activeModels: coreMetric("ActiveModels"),
+  waitingModels: coreMetric("WaitingModels"),
+} as const;
+
+/** `column` if it has at least `length` items, else a longer one with the same content. */
+export function grown(column: Float64Array, length: number): Float64Array {
+  if (column.length >= length) return column;
+  const longer = new Float64Array(length);
+  longer.set(column);
+  return longer;
+}
