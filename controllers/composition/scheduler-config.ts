@@ -1,0 +1,84 @@
+import type { Json, JsonObject } from "../../crds/schema/types.ts";
+import { YamlError, parseYaml } from "../../kube/yaml.ts";
+import { configTextOf } from "../scheduler/config.ts";
+import { at, isObject, listAt, objectAt, stringAt } from "./json.ts";
+import type { SchedulerNeeds } from "./preset-selection.ts";
+import type { ComposeInput, CompositionError } from "./types.ts";
+
+const PATH = "spec.router.scheduler.config.ref";
+const DEFAULT_KEY = "epp";
+/** ConfigMaps whose names start so may lie in the operator's namespace, for all services. */
+const SHARED_PREFIX = "config-scheduler-";
+
+/** What `router.scheduler.config.ref` leads to: a text, nothing (no reference, or an optional one), or an error. */
+export type ReferencedConfig =
+  | { readonly kind: "none" }
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "error"; readonly error: CompositionError };
+
+const failure = (message: string): ReferencedConfig => ({ kind: "error", error: { path: PATH, message } });
+
+function checked(text: string, place: string): ReferencedConfig {
+  try {
+    if (isObject(parseYaml(text))) return { kind: "text", text };
+    return failure(`${place} must hold one YAML mapping, an EndpointPickerConfig`);
+  } catch (error) {
+    if (!(error instanceof YamlError)) throw error;
+    return failure(`${place} is not valid YAML: ${error.message}`);
+  }
+}
+
+/** Looks up the ConfigMap that a spec's scheduler configuration refers to (KServe v0.20; `optional` is honoured). */
+export function referencedConfig(spec: JsonObject, input: ComposeInput): ReferencedConfig {
+  const ref = objectAt(spec, "router", "scheduler", "config", "ref");
+  if (ref === undefined) return { kind: "none" };
+  const name = stringAt(ref, "name") ?? "";
+  const key = stringAt(ref, "key") || DEFAULT_KEY;
+  const own = input.service.metadata.namespace;
+  const namespaces = [
+    own,
+    ...(name.startsWith(SHARED_PREFIX) && own !== input.systemNamespace ? [input.systemNamespace] : []),
+  ];
+  const optional = ref["optional"] === true;
+  const found = namespaces.find((namespace) => input.findConfigMap(namespace, name) !== undefined);
+  if (found === undefined)
+    return optional
+      ? { kind: "none" }
+      : failure(
+          `ConfigMap ${JSON.stringify(name)} not found in namespaces [${namespaces.join(" ")}]: create it, or set optional`,
+        );
+  const text = input.findConfigMap(found, name)?.data?.[key];
+  if (text !== undefined) return checked(text, `ConfigMap ${found}/${name}, key ${JSON.stringify(key)}`);
+  return optional ? { kind: "none" } : failure(`ConfigMap ${found}/${name} doesn't have key ${JSON.stringify(key)}`);
+}
+
+function parsed(text: string): Json {
+  try {
+    return parseYaml(text);
+  } catch (error) {
+    if (error instanceof YamlError) return null;
+    throw error;
+  }
+}
+
+function effectiveConfig(scheduler: JsonObject, referenced: ReferencedConfig): Json | undefined {
+  if (referenced.kind === "text") return parsed(referenced.text);
+  const inline = at(scheduler, "config", "inline");
+  if (inline !== undefined) return typeof inline === "string" ? parsed(inline) : inline;
+  const text = configTextOf(scheduler["template"]);
+  return text === undefined ? undefined : parsed(text);
+}
+
+/** Which helpers the scheduler's configuration needs: found by the types of its plugins. */
+export function schedulerNeeds(spec: JsonObject, referenced: ReferencedConfig): SchedulerNeeds {
+  const scheduler = objectAt(spec, "router", "scheduler");
+  if (scheduler === undefined) return { tokenizer: false, latencyPredictor: false };
+  const types = new Set(listAt(effectiveConfig(scheduler, referenced), "plugins").map((plugin) => at(plugin, "type")));
+  return {
+    tokenizer:
+      objectAt(scheduler, "tokenizer") !== undefined ||
+      types.has("token-producer") ||
+      types.has("precise-prefix-cache-scorer"),
+    latencyPredictor: types.has("predicted-latency-producer"),
+  };
+}

@@ -1,0 +1,117 @@
+import type { Json, JsonObject } from "../../crds/schema/types.ts";
+import { Pointer, Struct, formatValue } from "../../templates/engine/values.ts";
+import type { Value } from "../../templates/engine/values.ts";
+import type { GlobalConfig } from "./global-config.ts";
+import { isObject } from "./json.ts";
+import type { ComposableService } from "./types.ts";
+
+/** What templates see of the operator (`.GlobalConfig`). */
+export interface TemplateGlobals {
+  readonly systemNamespace: string;
+  readonly global: GlobalConfig;
+  /** `<namespace>/<pool>` of the service. */
+  readonly inferencePool: string;
+}
+
+/** Fields of a spec whose keys are free: Go maps. */
+const MAPS: ReadonlySet<string> = new Set([
+  "labels",
+  "annotations",
+  "nodeSelector",
+  "matchLabels",
+  "limits",
+  "requests",
+  "overhead",
+]);
+
+/** Numbers and booleans that templates test and that are no pointers in KServe's Go types. */
+const PLAIN_FIELDS: ReadonlySet<string> = new Set(["expert"]);
+
+function textMap(map: Readonly<Record<string, Json>>): ReadonlyMap<string, Value> {
+  return new Map(
+    Object.entries(map).map(([key, value]) => [key, typeof value === "string" ? value : goValue(key, value)]),
+  );
+}
+
+function scalar(value: string | number | boolean): Value {
+  if (typeof value !== "number") return value;
+  return Number.isSafeInteger(value) ? BigInt(value) : value;
+}
+
+function goValue(key: string, value: Json): Value {
+  if (value === null) return new Pointer(key, undefined);
+  if (Array.isArray(value)) return value.map((item) => goValue(key, item));
+  if (isObject(value)) return MAPS.has(key) ? textMap(value) : goStruct(key, value);
+  if (typeof value === "string" || PLAIN_FIELDS.has(key)) return scalar(value);
+  return new Pointer(typeof value === "number" ? "int32" : "bool", scalar(value));
+}
+
+const goName = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);
+
+/** Go prints structs field by field; nobody builds on that text. */
+function structText(value: JsonObject): string {
+  return `{${Object.entries(value)
+    .map(([key, item]) => formatValue(goValue(key, item)))
+    .join(" ")}}`;
+}
+
+/**
+ * A JSON object as a Go struct. Go's names of Kubernetes fields differ from the JSON names only in capitals (`LoRA`, `lora`),
+ * so that they are compared without. A field that is not set is a nil pointer.
+ */
+function goStruct(typeName: string, value: JsonObject): Struct {
+  const fields = new Map(Object.keys(value).map((key) => [key.toLowerCase(), key]));
+  return new Struct(
+    goName(typeName),
+    (name) => {
+      if (!/^\p{Lu}/u.test(name)) return undefined;
+      const key = fields.get(name.toLowerCase());
+      const item = key === undefined ? undefined : value[key];
+      if (key !== undefined && item !== undefined) return goValue(key, item);
+      return PLAIN_FIELDS.has(goPlain(name)) ? false : new Pointer(name, undefined);
+    },
+    () => structText(value),
+  );
+}
+
+const goPlain = (name: string): string => name.charAt(0).toLowerCase() + name.slice(1);
+
+function struct(typeName: string, fields: Readonly<Record<string, Value>>): Struct {
+  return new Struct(typeName, (name) => (Object.hasOwn(fields, name) ? fields[name] : undefined));
+}
+
+function globalConfig({ systemNamespace, global, inferencePool }: TemplateGlobals): Struct {
+  return struct("GlobalConfig", {
+    SystemNamespace: systemNamespace,
+    IngressGatewayName: global.ingress.gatewayName,
+    IngressGatewayNamespace: global.ingress.gatewayNamespace,
+    EnableTLS: global.ingress.enableTls,
+    ModelBasedRoutingHeaderName: global.ingress.modelRoutingHeader,
+    InferencePoolNamespacedName: inferencePool,
+  });
+}
+
+/**
+ * What `.` is in a template: the service with Go's field names, its spec the merged one, and `.GlobalConfig`. The fields of
+ * the metadata are reachable as `.ObjectMeta.Name` and as `.Name` (KServe v0.20).
+ */
+export function templateData(
+  metadata: ComposableService["metadata"],
+  spec: JsonObject,
+  globals: TemplateGlobals,
+): Value {
+  const fields = {
+    Name: metadata.name,
+    Namespace: metadata.namespace,
+    UID: metadata.uid ?? "",
+    Labels: textMap(metadata.labels ?? {}),
+    Annotations: textMap(metadata.annotations ?? {}),
+  };
+  return struct("LLMInferenceService", {
+    ...fields,
+    ObjectMeta: struct("ObjectMeta", fields),
+    Spec: goStruct("LLMInferenceServiceSpec", spec),
+    Status: goStruct("LLMInferenceServiceStatus", {}),
+    GlobalConfig: globalConfig(globals),
+  });
+}
