@@ -5,6 +5,7 @@ import { listAt, objectAt, stringAt } from "./json.ts";
 import { loraErrors } from "./lora-check.ts";
 import { type Layer, LayerError, mergeLayers } from "./merge.ts";
 import { pinPresets, presetName, selectPresets } from "./preset-selection.ts";
+import { KEEP_PROBES_ANNOTATION, type ProbeCorrection, correctProbeSchemes } from "./probe-scheme.ts";
 import { renderSpec } from "./render.ts";
 import { type ReferencedConfig, referencedConfig, schedulerNeeds } from "./scheduler-config.ts";
 import { templateData } from "./template-data.ts";
@@ -15,6 +16,7 @@ import type {
   CompositionError,
   CompositionFailure,
   CompositionFailureReason,
+  CompositionWarning,
   ServiceConfig,
 } from "./types.ts";
 
@@ -160,15 +162,17 @@ class Composer {
     const { metadata } = this.#input.service;
     const layers = [...[...presets, ...bases].map(configLayer), this.#own];
     const { baseRefs: _merged, ...merged } = mergeLayers(layers);
-    const completed = completeBeforeRendering(merged, metadata);
-    const rendering = renderSpec(completed, this.#data(completed), layers);
+    const unrendered = completeBeforeRendering(merged, metadata);
+    const rendering = renderSpec(unrendered, this.#data(unrendered), layers);
     const errors = [...rendering.errors, ...loraErrors(rendering.spec)];
     if (errors.length > 0) return this.#failure("CombineBaseError", errors);
     const appliedConfigs = [
       ...presets.map((config) => applied(config, "Preset")),
       ...bases.map((config) => applied(config, "UserRef")),
     ];
-    return this.#checked(completeRendered(rendering.spec, { metadata, referenced }), appliedConfigs);
+    const completed = completeRendered(rendering.spec, { metadata, referenced });
+    const { spec, warnings } = this.#corrected(completed, [...bases.map(configLayer), this.#own]);
+    return this.#checked(spec, appliedConfigs, warnings);
   }
 
   #data(spec: JsonObject): ReturnType<typeof templateData> {
@@ -178,16 +182,25 @@ class Composer {
     return templateData(service.metadata, spec, { systemNamespace, global, inferencePool: `${namespace}/${pool}` });
   }
 
-  #checked(spec: JsonObject, appliedConfigs: readonly AppliedConfig[]): Composition {
+  #corrected(spec: JsonObject, userLayers: readonly Layer[]): ProbeCorrection {
+    if (this.#input.service.metadata.annotations?.[KEEP_PROBES_ANNOTATION] === "true") return { spec, warnings: [] };
+    return correctProbeSchemes(spec, userLayers, this.#input.global.ingress.enableTls);
+  }
+
+  #checked(
+    spec: JsonObject,
+    appliedConfigs: readonly AppliedConfig[],
+    warnings: readonly CompositionWarning[],
+  ): Composition {
     const errors = (this.#input.validate?.(spec) ?? []).map((error: FieldError) => ({
       path: error.path,
       message: fieldErrorBody(error),
     }));
-    if (errors.length === 0)
-      return { kind: "composed", spec, appliedConfigs, statusAnnotations: this.#pins, warnings: [] };
+    if (errors.length === 0) return { kind: "composed", spec, appliedConfigs, statusAnnotations: this.#pins, warnings };
     const configs = appliedConfigs.map(({ source, namespace, name }) => `${source}:${namespace}/${name}`).join(", ");
     return this.#failure("InvalidRenderedConfig", errors, {
       appliedConfigs,
+      warnings,
       message: `validation failed after merging configs [${configs}]: ${errors.map(sentence).join("; ")}`,
     });
   }

@@ -46,6 +46,44 @@ function goValue(key: string, value: Json): Value {
   return new Pointer(typeof value === "number" ? "int32" : "bool", scalar(value));
 }
 
+const WORKLOAD_FIELDS: readonly string[] = [
+  "replicas",
+  "parallelism",
+  "template",
+  "worker",
+  "labels",
+  "annotations",
+  "scaling",
+  "kvCacheOffloading",
+  "rolloutStrategy",
+];
+
+/** Fields of the structs that presets read, by the field that holds them: any other name there is a mistake. */
+const KNOWN_FIELDS: Readonly<Record<string, readonly string[]>> = {
+  spec: [...WORKLOAD_FIELDS, "model", "storageInitializer", "prefill", "router", "tracing", "baseRefs"],
+  prefill: WORKLOAD_FIELDS,
+  model: ["uri", "name", "lora"],
+  lora: ["maxRank", "maxAdapters", "maxCpuAdapters", "adapters"],
+  parallelism: ["tensor", "pipeline", "data", "dataLocal", "dataRPCPort", "expert"],
+  router: ["route", "gateway", "ingress", "scheduler"],
+  route: ["http"],
+  scheduler: [
+    "replicas",
+    "labels",
+    "annotations",
+    "template",
+    "pool",
+    "config",
+    "tokenizer",
+    "scorerPlugins",
+    "pickerPlugin",
+  ],
+};
+
+function isKnown(holder: string, key: string): boolean {
+  return KNOWN_FIELDS[holder]?.some((field) => field.toLowerCase() === key) ?? true;
+}
+
 const goName = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);
 
 /** Go prints structs field by field; nobody builds on that text. */
@@ -56,25 +94,20 @@ function structText(value: JsonObject): string {
 }
 
 /**
- * A JSON object as a Go struct. Go's names of Kubernetes fields differ from the JSON names only in capitals (`LoRA`, `lora`),
- * so that they are compared without. A field that is not set is a nil pointer.
+ * A JSON object as a Go struct, by the name of the field that holds it. Go's names of Kubernetes fields differ from the JSON
+ * names only in capitals (`LoRA`, `lora`), so that they are compared without. A field that is not set is a nil pointer.
  */
-function goStruct(typeName: string, value: JsonObject): Struct {
-  const fields = new Map(Object.keys(value).map((key) => [key.toLowerCase(), key]));
-  return new Struct(
-    goName(typeName),
-    (name) => {
-      if (!/^\p{Lu}/u.test(name)) return undefined;
-      const key = fields.get(name.toLowerCase());
-      const item = key === undefined ? undefined : value[key];
-      if (key !== undefined && item !== undefined) return goValue(key, item);
-      return PLAIN_FIELDS.has(goPlain(name)) ? false : new Pointer(name, undefined);
-    },
-    () => structText(value),
-  );
+function goStruct(holder: string, value: JsonObject): Struct {
+  const fields = new Map(Object.entries(value).map(([key, item]) => [key.toLowerCase(), { key, item }]));
+  const field = (name: string): Value | undefined => {
+    const wanted = name.toLowerCase();
+    if (!/^\p{Lu}/u.test(name) || !isKnown(holder, wanted)) return undefined;
+    const found = fields.get(wanted);
+    if (found !== undefined) return goValue(found.key, found.item);
+    return PLAIN_FIELDS.has(wanted) ? false : new Pointer(name, undefined);
+  };
+  return new Struct(goName(holder), field, () => structText(value));
 }
-
-const goPlain = (name: string): string => name.charAt(0).toLowerCase() + name.slice(1);
 
 function struct(typeName: string, fields: Readonly<Record<string, Value>>): Struct {
   return new Struct(typeName, (name) => (Object.hasOwn(fields, name) ? fields[name] : undefined));
@@ -110,8 +143,8 @@ export function templateData(
   return struct("LLMInferenceService", {
     ...fields,
     ObjectMeta: struct("ObjectMeta", fields),
-    Spec: goStruct("LLMInferenceServiceSpec", spec),
-    Status: goStruct("LLMInferenceServiceStatus", {}),
+    Spec: goStruct("spec", spec),
+    Status: goStruct("status", {}),
     GlobalConfig: globalConfig(globals),
   });
 }
