@@ -304,6 +304,28 @@ describe("checks and corrections", () => {
   });
 });
 
+describe("managed devices", () => {
+  const annotate = (more: Json = {}): Json => ({ "serving.kserve.io/exp-dra-device-class": "gpu", ...objectAt(more) });
+  const claims = (pod: Json | undefined): Json[] =>
+    listAt(pod, "resourceClaims").map((claim) => at(claim, "name") ?? null);
+
+  test("are claimed by every pod and used by the server, not by a sidecar", () => {
+    const { spec } = composed(demo("{prefill: {}, template: {containers: [{name: side}]}}", annotate()));
+    expect(claims(at(spec, "template"))).toEqual(["managed-device"]);
+    expect(claims(at(spec, "prefill", "template"))).toEqual(["managed-device"]);
+    const users = listAt(spec, "template", "containers").map((item) => listAt(item, "resources", "claims").length);
+    expect(users).toEqual([0, 1]);
+    expect(listAt(spec, "template", "resourceClaims")).toEqual([
+      { name: "managed-device", resourceClaimTemplateName: "demo-managed-dra" },
+    ]);
+  });
+
+  test("need a positive number", () => {
+    const count = { "serving.kserve.io/exp-dra-device-count": "two" };
+    expect(failed(demo("{}", annotate(count))).message).toContain('"two" must be a positive integer');
+  });
+});
+
 describe("every published service", () => {
   const documents = listShared("corpus/manifests", ".yaml").flatMap((path) =>
     parseYamlDocuments(readShared(path)).filter((document) => at(document, "kind") === "LLMInferenceService"),

@@ -3,6 +3,7 @@ import { childNames } from "../names.ts";
 import { completeBeforeRendering, completeRendered } from "./completion.ts";
 import { listAt, objectAt, stringAt } from "./json.ts";
 import { loraErrors } from "./lora-check.ts";
+import { managedDeviceErrors, withManagedDevices } from "./managed-devices.ts";
 import { type Layer, LayerError, mergeLayers } from "./merge.ts";
 import { pinPresets, presetName, selectPresets } from "./preset-selection.ts";
 import { KEEP_PROBES_ANNOTATION, type ProbeCorrection, correctProbeSchemes } from "./probe-scheme.ts";
@@ -164,13 +165,13 @@ class Composer {
     const { baseRefs: _merged, ...merged } = mergeLayers(layers);
     const unrendered = completeBeforeRendering(merged, metadata);
     const rendering = renderSpec(unrendered, this.#data(unrendered), layers);
-    const errors = [...rendering.errors, ...loraErrors(rendering.spec)];
+    const errors = [...rendering.errors, ...loraErrors(rendering.spec), ...managedDeviceErrors(metadata.annotations)];
     if (errors.length > 0) return this.#failure("CombineBaseError", errors);
     const appliedConfigs = [
       ...presets.map((config) => applied(config, "Preset")),
       ...bases.map((config) => applied(config, "UserRef")),
     ];
-    const completed = completeRendered(rendering.spec, { metadata, referenced });
+    const completed = withManagedDevices(completeRendered(rendering.spec, { metadata, referenced }), metadata);
     const { spec, warnings } = this.#corrected(completed, [...bases.map(configLayer), this.#own]);
     return this.#checked(spec, appliedConfigs, warnings);
   }

@@ -5,6 +5,7 @@ import { buildInferencePools } from "../scheduler/inference-pool.ts";
 import { buildSchedulerRbac } from "../scheduler/rbac.ts";
 import { buildSchedulerService } from "../scheduler/service.ts";
 import type { PartCondition } from "../status/conditions.ts";
+import { buildClaimTemplate } from "../workload/claim-template.ts";
 import { SINGLE_NODE_ERROR, buildDeployments } from "../workload/deployment.ts";
 import { MULTI_NODE_ERROR, buildLeaderWorkerSets } from "../workload/leader-worker-set.ts";
 import { buildWorkloadRbac } from "../workload/rbac.ts";
@@ -27,6 +28,7 @@ export interface Step {
 /** Everything that serves the model, in the order of creation. */
 export const WORKLOAD_STEPS: readonly Step[] = [
   { condition: "MainWorkloadReady", reason: "ReconcileCertsError", builders: [buildTlsSecret] },
+  { condition: "MainWorkloadReady", reason: "ReconcileManagedDRAError", builders: [buildClaimTemplate] },
   { condition: "WorkerWorkloadReady", reason: MULTI_NODE_ERROR, builders: [buildLeaderWorkerSets] },
   { condition: "MainWorkloadReady", reason: SINGLE_NODE_ERROR, builders: [buildWorkloadRbac, buildDeployments] },
   { condition: "MainWorkloadReady", reason: "ReconcileWorkloadServiceError", builders: [buildWorkloadService] },

@@ -14,6 +14,7 @@ import { type Condition, type Marks, TRUE, notReady, parseConditions, settleCond
 import { routerMarks } from "../status/router-readiness.ts";
 import { assembleStatus, earlierStatus, reachedStatus, workloadsStatus } from "../status/status.ts";
 import { workloadMarks } from "../status/workload-readiness.ts";
+import { claimsSameDevices } from "../workload/claim-template.ts";
 import { ROUTER_STEPS, type Step, WORKLOAD_STEPS } from "./children.ts";
 import {
   type CertificateBundle,
@@ -128,15 +129,21 @@ function buildChildren(pass: Pass, routing: Routing): Outcome {
   return { ...router, children: [...workload.children, ...router.children] };
 }
 
-/** Deployments whose selector has to change: it is immutable, and the new pods no longer match the live one. */
+/** Whether a live child can become the wanted one: selectors and device claims are immutable. */
+function canBecome(live: JsonObject, wanted: JsonObject): boolean {
+  if (wanted["kind"] === KINDS.ResourceClaimTemplate.kind) return claimsSameDevices(live, wanted);
+  if (wanted["kind"] !== KINDS.Deployment.kind) return true;
+  return sameJson(objectAt(live, "spec", "selector"), objectAt(wanted, "spec", "selector"));
+}
+
+/** Live children that have to be deleted before their successors are applied. */
 function replacementsOf(pass: Pass, children: readonly KubeObject[]): readonly LiveRef[] {
   return children.flatMap((object) => {
-    if (object.kind !== KINDS.Deployment.kind) return [];
+    const resource = resourceOf(object);
     const key = { namespace: pass.namespace, name: object.metadata.name };
-    const live = asJson(pass.cluster.find(KINDS.Deployment, key));
-    const wanted = objectAt(asJson(object), "spec", "selector");
-    const same = live === undefined || sameJson(objectAt(live, "spec", "selector"), wanted);
-    return same ? [] : [{ resource: KINDS.Deployment, key }];
+    const [live, wanted] = [asJson(pass.cluster.find(resource, key)), asJson(object)];
+    const fits = live === undefined || wanted === undefined || canBecome(live, wanted);
+    return fits ? [] : [{ resource, key }];
   });
 }
 
@@ -222,7 +229,7 @@ function finish(
     ({ resource, key }): PlannedEvent => ({
       type: "Warning",
       reason: "Recreated",
-      message: `${resource.kind} ${key.namespace}/${key.name} is deleted and created anew: its selector cannot be changed`,
+      message: `${resource.kind} ${key.namespace}/${key.name} is deleted and created anew: a field has to change that cannot`,
     }),
   );
   return {
@@ -239,12 +246,19 @@ function finish(
       settled.found,
     ),
     events: [
-      ...composition.warnings.map((warning): PlannedEvent => ({ type: "Warning", ...warning })),
+      ...compositionEvents(input),
       ...replaced,
       ...failureEvents(previous, conditions, work.failures),
       ...readinessEvents(service.metadata.name, previous, conditions),
     ],
   };
+}
+
+/** Warnings of the composition are told once for each generation of the service, not in every pass. */
+function compositionEvents({ service, composition }: PlanInput): readonly PlannedEvent[] {
+  const seen = objectAt(asJson(service), "status")?.["observedGeneration"];
+  if (seen !== undefined && seen === service.metadata.generation) return [];
+  return composition.warnings.map((warning): PlannedEvent => ({ type: "Warning", ...warning }));
 }
 
 const UNTOUCHED = { children: [], deletions: [], replacements: [] };

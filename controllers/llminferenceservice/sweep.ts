@@ -12,6 +12,7 @@ export const CHILD_KINDS: readonly Resource[] = [
   KINDS.InferencePoolV1Alpha2,
   KINDS.Deployment,
   KINDS.LeaderWorkerSet,
+  KINDS.ResourceClaimTemplate,
   KINDS.HorizontalPodAutoscaler,
   KINDS.ScaledObject,
   KINDS.Service,
