@@ -70,7 +70,7 @@ const SAFE_LETTERS = "bcdfghjklmnpqrstvwxz2456789";
 export function safeHash(text: string): string {
   let hash = 0x811c9dc5;
   for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  return [...hash.toString().padStart(10, "0")].map((digit) => SAFE_LETTERS[Number(digit)]).join("");
+  return Array.from(hash.toString().padStart(10, "0"), (digit) => SAFE_LETTERS[Number(digit)]).join("");
 }
 
 /** `length` random letters for a generated name; `random` gives numbers in [0, 1). */

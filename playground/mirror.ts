@@ -51,7 +51,7 @@ export function mirrorObjects(
   const relist = async (): Promise<string> => {
     const { items, resourceVersion } = await listAll(client, resource, selection);
     const present = new Set(items.map((item) => keyOf(item.metadata)));
-    for (const key of [...objects.keys()]) if (!present.has(key)) drop(key);
+    for (const key of objects.keys()) if (!present.has(key)) drop(key);
     items.forEach(put);
     ready.resolve();
     return resourceVersion;

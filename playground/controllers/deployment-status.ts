@@ -1,7 +1,7 @@
 import type { KubeObject } from "../../kube/types.ts";
 import { timestamp } from "../conditions.ts";
 import { type Fields, numberAt, recordsAt, textAt } from "../fields.ts";
-import { type DeploymentInput, rolloutLimits } from "./deployment.ts";
+import { type DeploymentInput, rolloutLimits } from "./rollout.ts";
 
 /** What the status follows from. */
 export interface StatusInput extends DeploymentInput {

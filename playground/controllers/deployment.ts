@@ -1,6 +1,7 @@
 import type { KubeObject } from "../../kube/types.ts";
 import { type Fields, canonicalJson, numberAt, recordAt, safeHash, textAt, textMapAt } from "../fields.ts";
 import { controllerReference } from "./ownership.ts";
+import { type DeploymentInput, rolloutLimits } from "./rollout.ts";
 import { deploymentStatus } from "./deployment-status.ts";
 
 /** Label that tells the pods of one revision from those of another (apps/v1). */
@@ -8,16 +9,6 @@ export const POD_TEMPLATE_HASH = "pod-template-hash";
 
 /** Annotation with the number of a rollout, on the Deployment and on its ReplicaSets. */
 export const REVISION = "deployment.kubernetes.io/revision";
-
-/** What a Deployment's pass looks at. */
-export interface DeploymentInput {
-  readonly deployment: KubeObject;
-  /** The ReplicaSets that the Deployment controls. */
-  readonly replicaSets: readonly KubeObject[];
-  /** Pods that exist for each ReplicaSet uid, those being deleted included. */
-  readonly podCounts: ReadonlyMap<string, number>;
-  readonly nowMs: number;
-}
 
 /** A ReplicaSet to be changed, by name. */
 export interface ReplicaSetChange {
@@ -96,20 +87,6 @@ function nextRevision(current: KubeObject | undefined, old: readonly KubeObject[
   const revisionOf = (set: KubeObject) => Number(set.metadata.annotations?.[REVISION] ?? 0);
   const highest = Math.max(0, ...old.map(revisionOf));
   return current === undefined ? highest + 1 : Math.max(revisionOf(current), highest + 1);
-}
-
-/** Absolute numbers of `maxSurge` (rounded up) and `maxUnavailable` (rounded down); never both zero. */
-export function rolloutLimits(deployment: KubeObject): { readonly surge: number; readonly unavailable: number } {
-  const desired = replicasOf(deployment);
-  const rolling = recordAt(deployment, "spec", "strategy", "rollingUpdate");
-  const surge = resolvePercent(rolling?.["maxSurge"] ?? "25%", desired, Math.ceil);
-  const unavailable = resolvePercent(rolling?.["maxUnavailable"] ?? "25%", desired, Math.floor);
-  return { surge, unavailable: surge === 0 && unavailable === 0 ? 1 : Math.min(unavailable, desired) };
-}
-
-function resolvePercent(value: unknown, total: number, round: (value: number) => number): number {
-  if (typeof value === "number") return value;
-  return round((Number.parseFloat(String(value)) * total) / 100);
 }
 
 function buildReplicaSet(input: DeploymentInput, old: readonly KubeObject[], revision: string): KubeObject {

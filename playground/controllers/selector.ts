@@ -19,7 +19,7 @@ export function matchesSelector(selector: Fields | undefined, labels: Labels): b
 function matchesExpression(expression: Fields, labels: Labels): boolean {
   const value = labels[textAt(expression, "key") ?? ""];
   const values = textsAt(expression, "values");
-  switch (textAt(expression, "operator")) {
+  switch (textAt(expression, "operator") ?? "") {
     case "In":
       return value !== undefined && values.includes(value);
     case "NotIn":

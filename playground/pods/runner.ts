@@ -1,0 +1,230 @@
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import type { KubeClient } from "../../kube/client.ts";
+import { KINDS } from "../../kube/resources.ts";
+import { type KubeObject, type ObjectKey, isNotFound, keyOf, parseKey } from "../../kube/types.ts";
+import { type Logger, silentLogger } from "../../telemetry/log.ts";
+import { createEventRecorder } from "../event-recorder.ts";
+import { type Fields, field, numberAt, recordAt, sameJson, textAt } from "../fields.ts";
+import { createKeyedWorker } from "../keyed-worker.ts";
+import { type Change, mirrorObjects } from "../mirror.ts";
+import { claimNetwork } from "./address-network.ts";
+import type { PodSettings } from "./container.ts";
+import { type ImageCatalog, type Entries, createImages } from "./images.ts";
+import type { LogSelection } from "./logs.ts";
+import { Pod } from "./pod.ts";
+import { dataOf } from "./volumes.ts";
+import { RUN_VARIABLE, startWatchdog } from "./watchdog.ts";
+
+/** The node that all pods of a playground run on. */
+export const NODE_NAME = "playground";
+
+/** Paces for a playground: ready as soon as the processes are, and soon gone. */
+export const PLAYGROUND_SETTINGS: PodSettings = { backOffMs: 1000, eagerProbeIntervalMs: 100, preStopLimitMs: 500 };
+
+/** Grace of pods when the runner itself ends, ms. */
+const CLOSE_GRACE_MS = 2000;
+
+/** What a runner needs. */
+export interface PodRunnerOptions {
+  readonly client: KubeClient;
+  /** Programs of this product that containers run as. */
+  readonly entries: Entries;
+  /** Path of a kubeconfig for the processes of pods. */
+  readonly kubeconfig: string;
+  /** Folder of this run alone: stand-in programs and the volumes of pods. It is removed in the end. */
+  readonly folder: string;
+  /** Folder of persistent volume claims; default inside `folder`. */
+  readonly claims?: string;
+  readonly settings?: Partial<PodSettings>;
+  /** Further variables of every process. */
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly logger?: Logger;
+  /** Wall clock in ms. */
+  readonly now?: () => number;
+}
+
+/** A request of `pods/log`. */
+export interface PodLogRequest extends ObjectKey, LogSelection {
+  readonly container?: string | undefined;
+  readonly previous?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A running pod runner. */
+export interface PodRunner {
+  /** Lines of a container's log; undefined where the pod or container is not here. */
+  logs(request: PodLogRequest): AsyncIterable<string> | undefined;
+  /** Ends all pods without touching their objects; no process is left. */
+  close(): Promise<void>;
+}
+
+interface Entry {
+  readonly pod: Pod;
+  readonly uid: string;
+  object: KubeObject;
+  status: Fields | undefined;
+  stopping: boolean;
+}
+
+/**
+ * Runs the pods of the API server as local processes, each pod on a loopback address of its own, and writes their status,
+ * as scheduler and kubelet of a one-node cluster. No process outlives this one, however it ends.
+ */
+export async function createPodRunner(options: PodRunnerOptions): Promise<PodRunner> {
+  const { client, folder } = options;
+  const logger = (options.logger ?? silentLogger).child({ logger: "pods" });
+  const now = options.now ?? Date.now;
+  const settings = { ...PLAYGROUND_SETTINGS, ...options.settings };
+  const runId = randomUUID();
+  const network = await claimNetwork();
+  const hostIP = network.allocate();
+  const watchdog = startWatchdog(runId, folder);
+  const images: ImageCatalog = createImages({ entries: options.entries, folder });
+  const events = createEventRecorder(client, "kubelet", { logger, now });
+  const scheduler = createEventRecorder(client, "default-scheduler", { logger, now });
+  const entries = new Map<string, Entry>();
+  let closed = false;
+
+  const inherited = Object.entries(process.env).filter(([name]) => name.startsWith("LLMISVC_"));
+  const environment = {
+    ...Object.fromEntries(inherited.map(([name, value]) => [name, value ?? ""])),
+    NODE_COMPILE_CACHE: join(options.claims ?? folder, "compile-cache"),
+    ...options.environment,
+    KUBECONFIG: options.kubeconfig,
+    NODE_NAME,
+    [RUN_VARIABLE]: runId,
+  };
+
+  const reconcile = async (key: string): Promise<undefined> => {
+    const object = mirror.get(parseKey(key));
+    const entry = entries.get(key);
+    if (entry !== undefined && (object === undefined || object.metadata.uid !== entry.uid)) {
+      void end(key, entry, 0);
+      return undefined;
+    }
+    if (object === undefined || closed) return undefined;
+    if (object.metadata.deletionTimestamp !== undefined) {
+      if (entry === undefined) await removeObject(object);
+      else void end(key, entry, graceOf(object));
+      return undefined;
+    }
+    if (entry !== undefined) {
+      entry.object = object;
+      return undefined;
+    }
+    if (isOver(object)) return undefined;
+    if (textAt(object, "spec", "nodeName") === undefined) await bind(object);
+    else if (textAt(object, "spec", "nodeName") === NODE_NAME) begin(key, object);
+    return undefined;
+  };
+
+  const bind = async (object: KubeObject): Promise<void> => {
+    const body = { metadata: { uid: object.metadata.uid }, spec: { nodeName: NODE_NAME } };
+    await client.patch(KINDS.Pod, object.metadata, { type: "merge", body }, { fieldManager: "kube-scheduler" });
+    const name = keyOf(object.metadata);
+    scheduler.record(object, "Normal", "Scheduled", `Successfully assigned ${name} to ${NODE_NAME}`);
+  };
+
+  const begin = (key: string, object: KubeObject): void => {
+    const { namespace = "default", uid = "" } = object.metadata;
+    const pod = new Pod(object, network.allocate(), {
+      images,
+      settings,
+      logger,
+      now,
+      hostIP,
+      environment,
+      folders: { pod: join(folder, "pods", uid), claims: options.claims ?? join(folder, "claims") },
+      read: async (kind, name) => {
+        const found = await client.find(KINDS[kind], { namespace, name });
+        return found === undefined ? undefined : dataOf(found);
+      },
+      onChange: () => statuses.add(key),
+      event: (type, reason, message, container) =>
+        events.record(object, type, reason, message, container && `spec.containers{${container}}`),
+    });
+    entries.set(key, { pod, uid, object, status: recordAt(object, "status"), stopping: false });
+    pod.start();
+    statuses.add(key);
+  };
+
+  const end = async (key: string, entry: Entry, graceMs: number): Promise<void> => {
+    if (entry.stopping) return;
+    entry.stopping = true;
+    await entry.pod.stop(graceMs);
+    network.release(entry.pod.address);
+    await writeStatus(key).catch(() => undefined);
+    entries.delete(key);
+    if (closed) return;
+    await removeObject(entry.object).catch((error: unknown) => logger.warn("pod object not removed", { key, error }));
+    pods.add(key);
+  };
+
+  const removeObject = async (object: KubeObject): Promise<void> => {
+    const options = { uid: object.metadata.uid, gracePeriodSeconds: 0 };
+    await client.delete(KINDS.Pod, object.metadata, options).catch((error: unknown) => {
+      if (!isNotFound(error)) throw error;
+    });
+  };
+
+  const writeStatus = async (key: string): Promise<undefined> => {
+    const entry = entries.get(key);
+    if (entry === undefined || closed) return undefined;
+    const status = entry.pod.status(entry.status);
+    if (sameJson(entry.status, status)) return undefined;
+    const patch = { type: "merge", body: { metadata: { uid: entry.uid }, status } } as const;
+    const written = { subresource: "status", fieldManager: "kubelet" };
+    await client.patch(KINDS.Pod, parseKey(key), patch, written).catch((error: unknown) => {
+      if (!isNotFound(error)) throw error;
+    });
+    entry.status = status;
+    return undefined;
+  };
+
+  const pods = createKeyedWorker(reconcile, logger);
+  const statuses = createKeyedWorker(writeStatus, logger);
+  const onPod = (change: Change): void => pods.add(keyOf((change.object ?? change.previous!).metadata));
+  const onSource = ({ object, previous }: Change): void => {
+    if (object === undefined || previous === undefined) return;
+    for (const entry of entries.values())
+      if (entry.object.metadata.namespace === object.metadata.namespace && mentions(entry.object, object))
+        void entry.pod.refreshVolumes();
+  };
+  const mirror = mirrorObjects(client, KINDS.Pod, { logger, onChange: onPod });
+  const sources = [KINDS.Secret, KINDS.ConfigMap].map((kind) =>
+    mirrorObjects(client, kind, { logger, onChange: onSource }),
+  );
+  await mirror.synced;
+
+  return {
+    logs: (request) => {
+      const container = entries.get(keyOf(request))?.pod.container(request.container);
+      return container?.log(request.previous === true)?.read(request, request.signal);
+    },
+    close: async () => {
+      closed = true;
+      for (const one of [mirror, ...sources]) one.close();
+      await Promise.all([pods.close(), statuses.close()]);
+      await Promise.all([...entries.values()].map((entry) => entry.pod.stop(CLOSE_GRACE_MS)));
+      await watchdog.close();
+      await network.close();
+    },
+  };
+}
+
+function graceOf(object: KubeObject): number {
+  const seconds =
+    object.metadata.deletionGracePeriodSeconds ?? numberAt(object, "spec", "terminationGracePeriodSeconds") ?? 30;
+  return seconds * 1000;
+}
+
+function isOver(object: KubeObject): boolean {
+  const phase = textAt(object, "status", "phase");
+  return phase === "Succeeded" || phase === "Failed";
+}
+
+/** Whether a volume of the pod names the Secret or ConfigMap. */
+function mentions(pod: KubeObject, source: KubeObject): boolean {
+  return JSON.stringify(field(pod, "spec", "volumes") ?? []).includes(JSON.stringify(source.metadata.name));
+}
