@@ -1,0 +1,94 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { gzipSync } from "node:zlib";
+import type { JsonObject } from "../../crds/schema/types.ts";
+import { YamlError, dumpYaml, parseYaml } from "../../kube/yaml.ts";
+import { badRequest, tooLarge, unsupportedMediaType } from "./errors.ts";
+import { isObject } from "./objects.ts";
+
+/** Largest body of a request, as at the real API server. */
+export const MAX_BODY_BYTES = 3 * 1024 * 1024;
+/** Answers from this size on are compressed for clients that take it. */
+const GZIP_BYTES = 128 * 1024;
+
+/** Reads a body. Errors: 413. */
+export async function readBody(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > MAX_BODY_BYTES) throw tooLarge(MAX_BODY_BYTES);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+/** The media type of a body without its parameters; JSON where the header is absent. */
+export function mediaType(request: IncomingMessage): string {
+  return (request.headers["content-type"] ?? "application/json").split(";")[0]!.trim().toLowerCase();
+}
+
+/** Decodes JSON, or YAML where the type says so. Errors: 400. */
+export function decode(body: Buffer, type: string): unknown {
+  const text = body.toString("utf8");
+  try {
+    return type.endsWith("yaml") ? parseYaml(text) : (JSON.parse(text) as unknown);
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof YamlError)
+      throw badRequest(`the body cannot be read: ${error.message}`);
+    throw error;
+  }
+}
+
+/** Decodes the object of a create or update. Errors: 400, 415. */
+export function decodeObject(body: Buffer, type: string): JsonObject {
+  if (type !== "application/json" && type !== "application/yaml")
+    throw unsupportedMediaType(
+      `media type ${JSON.stringify(type)} is not served; send application/json or application/yaml`,
+    );
+  const value = decode(body, type);
+  if (!isObject(value)) throw badRequest("the body of the request is no object");
+  return value;
+}
+
+/** Writes the Warning headers (RFC 7234) that kubectl prints. */
+export function setWarnings(response: ServerResponse, warnings: readonly string[]): void {
+  const texts = [...new Set(warnings)].map((text) => `299 - ${JSON.stringify(text.replaceAll(/[^\x20-\x7e]/g, " "))}`);
+  if (texts.length > 0) response.setHeader("warning", texts);
+}
+
+/** Answers with an object, compressed when it is large and the client takes it. */
+export function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  code: number,
+  object: JsonObject,
+  options: { readonly yaml?: boolean; readonly contentType?: string } = {},
+): void {
+  const text = options.yaml === true ? dumpYaml(object) : JSON.stringify(object);
+  sendText(
+    request,
+    response,
+    code,
+    text,
+    options.contentType ?? (options.yaml === true ? "application/yaml" : "application/json"),
+  );
+}
+
+/** Answers with a text. */
+export function sendText(
+  request: IncomingMessage,
+  response: ServerResponse,
+  code: number,
+  text: string,
+  type: string,
+): void {
+  const compress = text.length >= GZIP_BYTES && String(request.headers["accept-encoding"]).includes("gzip");
+  const body = compress ? gzipSync(text, { level: 1 }) : Buffer.from(text);
+  response.writeHead(code, {
+    "content-type": type,
+    "content-length": body.length,
+    "cache-control": "no-cache, private",
+    ...(compress ? { "content-encoding": "gzip" } : {}),
+  });
+  response.end(body);
+}

@@ -1,0 +1,166 @@
+import { randomInt, randomUUID } from "node:crypto";
+import type { FieldError, JsonObject } from "../../crds/schema/types.ts";
+import type { ServedKind } from "./kinds.ts";
+import { ensureMeta, equalJson, metaOf, nameOf, namespaceOf, objectOf, textMap, textOf, timestamp } from "./objects.ts";
+
+const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+const SERVICE = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
+const QUALIFIED = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+const LABEL_VALUE = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/;
+/** Kinds whose names may hold colons and capitals, as RBAC's do. */
+const FREE_NAMES = new Set(["Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"]);
+const ANNOTATION_LIMIT_BYTES = 256 * 1024;
+/** The alphabet of generated names has no vowels and no digits that look like letters. */
+const SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789";
+
+const SUBDOMAIN_RULE =
+  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const LABEL_RULE =
+  "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+const SERVICE_RULE =
+  "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+
+/** Five random characters for `generateName`. */
+export function nameSuffix(): string {
+  return Array.from({ length: 5 }, () => SUFFIX_ALPHABET[randomInt(SUFFIX_ALPHABET.length)]).join("");
+}
+
+/** Sets the server's own fields of a new object, and its name from `generateName`. */
+export function stampNew(object: JsonObject, namespace: string, nowMs: number): void {
+  const meta = ensureMeta(object);
+  if (textOf(meta["name"]) === "" && textOf(meta["generateName"]) !== "")
+    meta["name"] = `${textOf(meta["generateName"]).slice(0, 58)}${nameSuffix()}`;
+  if (namespace === "") delete meta["namespace"];
+  else meta["namespace"] = namespace;
+  for (const key of ["resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"])
+    delete meta[key];
+  meta["uid"] = randomUUID();
+  meta["creationTimestamp"] = timestamp(nowMs);
+  meta["generation"] = 1;
+}
+
+/** Fields of `metadata` that only the server changes. */
+const FIXED = [
+  "uid",
+  "creationTimestamp",
+  "deletionTimestamp",
+  "deletionGracePeriodSeconds",
+  "generation",
+  "selfLink",
+  "namespace",
+  "name",
+  "resourceVersion",
+];
+
+/** Keeps the server's own fields through an update. */
+export function carryMetadata(current: JsonObject, next: JsonObject): void {
+  const [from, to] = [metaOf(current), ensureMeta(next)];
+  for (const key of FIXED) {
+    const value = from[key];
+    if (value === undefined) delete to[key];
+    else to[key] = value;
+  }
+}
+
+/** Counts `metadata.generation` up when anything but metadata and status changed. */
+export function bumpGeneration(kind: ServedKind, current: JsonObject, next: JsonObject): void {
+  const desired = (object: JsonObject): JsonObject => {
+    const { metadata: _metadata, apiVersion: _apiVersion, status, ...rest } = object;
+    return kind.hasStatus || status === undefined ? rest : { ...rest, status };
+  };
+  const meta = ensureMeta(next);
+  if (!equalJson(desired(current), desired(next))) meta["generation"] = Number(metaOf(current)["generation"] ?? 0) + 1;
+}
+
+/** Checks `metadata` with Kubernetes' rules and wording. */
+export function validateMetadata(kind: ServedKind, object: JsonObject): FieldError[] {
+  const meta = metaOf(object);
+  return [
+    ...nameErrors(kind, nameOf(object)),
+    ...labelErrors(textMap(meta["labels"])),
+    ...annotationErrors(textMap(meta["annotations"])),
+  ];
+}
+
+function nameErrors(kind: ServedKind, name: string): FieldError[] {
+  const path = "metadata.name";
+  if (name === "") return [{ path, kind: "Required", message: "name or generateName is required" }];
+  if (FREE_NAMES.has(kind.kind)) {
+    const bad = name === "." || name === ".." || /[/%]/.test(name);
+    return bad ? [{ path, kind: "Invalid", value: name, message: "may not be '.' or '..' or contain '/' or '%'" }] : [];
+  }
+  const [pattern, rule, limit] =
+    kind.storage === "/services"
+      ? ([SERVICE, SERVICE_RULE, 63] as const)
+      : kind.storage === "/namespaces"
+        ? ([LABEL, LABEL_RULE, 63] as const)
+        : ([SUBDOMAIN, SUBDOMAIN_RULE, 253] as const);
+  const errors: FieldError[] = [];
+  if (name.length > limit)
+    errors.push({ path, kind: "Invalid", value: name, message: `must be no more than ${limit} characters` });
+  if (!pattern.test(name)) errors.push({ path, kind: "Invalid", value: name, message: rule });
+  return errors;
+}
+
+function labelErrors(labels: Readonly<Record<string, string>>): FieldError[] {
+  const path = "metadata.labels";
+  return Object.entries(labels).flatMap(([key, value]): FieldError[] => {
+    const errors: FieldError[] = [];
+    if (!QUALIFIED.test(key))
+      errors.push({
+        path,
+        kind: "Invalid",
+        value: key,
+        message:
+          "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+      });
+    if (value.length > 63) errors.push({ path, kind: "Invalid", value, message: "must be no more than 63 characters" });
+    else if (!LABEL_VALUE.test(value))
+      errors.push({
+        path,
+        kind: "Invalid",
+        value,
+        message:
+          "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+      });
+    return errors;
+  });
+}
+
+function annotationErrors(annotations: Readonly<Record<string, string>>): FieldError[] {
+  const bytes = Object.entries(annotations).reduce(
+    (sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value),
+    0,
+  );
+  return bytes <= ANNOTATION_LIMIT_BYTES
+    ? []
+    : [
+        {
+          path: "metadata.annotations",
+          kind: "TooLong",
+          message: `may not be more than ${ANNOTATION_LIMIT_BYTES} bytes`,
+        },
+      ];
+}
+
+/** What the URL and the object say must agree. Returns the complaint, or undefined. */
+export function urlMismatch(
+  object: JsonObject,
+  kind: ServedKind,
+  namespace: string,
+  name: string | undefined,
+): string | undefined {
+  if (object["apiVersion"] !== kind.apiVersion)
+    return `the API version in the data (${textOf(object["apiVersion"])}) does not match the expected API version (${kind.apiVersion})`;
+  if (object["kind"] !== kind.kind)
+    return `the kind in the data (${textOf(object["kind"])}) does not match the expected kind (${kind.kind})`;
+  if (kind.namespaced && namespaceOf(object) !== "" && namespaceOf(object) !== namespace)
+    return "the namespace of the provided object does not match the namespace sent on the request";
+  if (name !== undefined && nameOf(object) !== "" && nameOf(object) !== name)
+    return "the name of the object does not match the name on the URL";
+  return undefined;
+}
+
+/** The labels of an object's `metadata`. */
+export const labelsOf = (object: JsonObject): JsonObject => objectOf(metaOf(object)["labels"]);

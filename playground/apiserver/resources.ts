@@ -1,0 +1,402 @@
+import type { JsonObject } from "../../crds/schema/types.ts";
+import type { Admission } from "./admission.ts";
+import type { Converter } from "./conversion.ts";
+import { applyDefaults } from "./defaults.ts";
+import { type DeleteMode, holdsNamespace, markDeleted, waitsForPod } from "./deletion.ts";
+import { alreadyExists, badRequest, conflict, forbidden, invalid, notFound, outdated, type Subject } from "./errors.ts";
+import type { KindRegistry, ServedKind } from "./kinds.ts";
+import { applyConfiguration, recordUpdate } from "./managed-fields.ts";
+import { bumpGeneration, carryMetadata, stampNew, urlMismatch } from "./metadata.ts";
+import {
+  at,
+  ensureMeta,
+  ensureObject,
+  equalJson,
+  finalizersOf,
+  metaOf,
+  nameOf,
+  objectOf,
+  textOf,
+  timestamp,
+} from "./objects.ts";
+import type { Store } from "./store.ts";
+import { validateObject } from "./validation.ts";
+
+/** A request for one object or collection, as the URL and its query say it. */
+export interface Target {
+  readonly kind: ServedKind;
+  /** Empty for cluster-scoped kinds and for lists over all namespaces. */
+  readonly namespace: string;
+  /** Empty for collections. */
+  readonly name: string;
+  /** Empty, `status` or `finalize`. */
+  readonly subresource: string;
+}
+
+/** How a write is meant. */
+export interface WriteMode {
+  readonly manager: string;
+  readonly dryRun: boolean;
+  readonly fieldValidation: "Strict" | "Warn" | "Ignore";
+  readonly force: boolean;
+  /** Texts for the client's Warning headers. */
+  readonly warnings: string[];
+}
+
+/** An object in the version that was asked for, and whether the write created it. */
+export interface Written {
+  readonly object: JsonObject;
+  readonly created: boolean;
+}
+
+/** A write that meets a concurrent one starts again; this often before it is a conflict. */
+const MAX_ATTEMPTS = 10;
+
+/** Fields that the sub-resource owns; a write to the object itself cannot change them. */
+const STATUS = "status";
+
+export const subjectOf = (target: Target): Subject => ({
+  group: target.kind.group,
+  kind: target.kind.plural,
+  ...(target.name === "" ? {} : { name: target.name }),
+});
+
+export function storeKey(target: { kind: ServedKind; namespace: string; name: string }): string {
+  return target.kind.namespaced ? `${target.namespace}/${target.name}` : target.name;
+}
+
+/** Create, read, update, apply and delete of every kind: admission, defaults, validation, ownership of fields, storage. */
+export class Resources {
+  readonly store: Store;
+  readonly kinds: KindRegistry;
+  readonly converter: Converter;
+  readonly #admission: Admission;
+  readonly #now: () => number;
+  /** Last given address of a Service, within 10.96.0.0/16. */
+  #serviceAddress = 0;
+
+  constructor(parts: {
+    store: Store;
+    kinds: KindRegistry;
+    converter: Converter;
+    admission: Admission;
+    now: () => number;
+  }) {
+    this.store = parts.store;
+    this.kinds = parts.kinds;
+    this.converter = parts.converter;
+    this.#admission = parts.admission;
+    this.#now = parts.now;
+  }
+
+  /** Errors: 404. */
+  async get(target: Target): Promise<JsonObject> {
+    return (await this.#read(target)).current;
+  }
+
+  /** Stores a new object. Errors: 409 when it exists, 422, refusals of webhooks. */
+  async create(target: Target, body: JsonObject, mode: WriteMode): Promise<JsonObject> {
+    const object = structuredClone(body);
+    this.#checkUrl(target, object);
+    return await this.#create(target, object, mode, true);
+  }
+
+  /** Replaces an object. Errors: as `create`, 404, 409 when `metadata.resourceVersion` is not the current one. */
+  async update(target: Target, body: JsonObject, mode: WriteMode): Promise<Written> {
+    this.#checkUrl(target, body);
+    return { object: await this.#modify(target, mode, () => structuredClone(body)), created: false };
+  }
+
+  /** Writes what `change` makes of the current object; runs again when another write comes between. */
+  async patch(target: Target, mode: WriteMode, change: (current: JsonObject) => JsonObject): Promise<Written> {
+    const object = await this.#modify(target, mode, (current) => {
+      const next = change(current);
+      this.#checkUrl(target, next);
+      return next;
+    });
+    return { object, created: false };
+  }
+
+  /** Server-side apply; creates what does not exist. */
+  async apply(target: Target, body: JsonObject, mode: WriteMode): Promise<Written> {
+    const applied = structuredClone(body);
+    ensureMeta(applied)["name"] ??= target.name;
+    if (target.kind.namespaced) ensureMeta(applied)["namespace"] ??= target.namespace;
+    this.#checkUrl(target, applied);
+    if (metaOf(applied)["managedFields"] !== undefined) throw badRequest("metadata.managedFields must be nil");
+    this.#prune(target.kind, applied, mode);
+    const scoped = this.#appliedPart(target, applied);
+    if (this.store.get(target.kind.storage, storeKey(target)) === undefined && target.subresource === "") {
+      const object = applyConfiguration(undefined, scoped, target.kind.schema, this.#writer(target, mode), mode.force);
+      return { object: await this.#create(target, object, mode, false), created: true };
+    }
+    const object = await this.#modify(
+      target,
+      mode,
+      (current) => applyConfiguration(current, scoped, target.kind.schema, this.#writer(target, mode), mode.force),
+      false,
+    );
+    return { object, created: false };
+  }
+
+  /**
+   * Deletes an object, or marks it where finalizers or a grace period ask for time. Returns the object and whether it is
+   * gone already. Errors: 404, 409 when a precondition does not hold.
+   */
+  async delete(target: Target, mode: DeleteMode): Promise<{ object: JsonObject; gone: boolean }> {
+    const { stored, current } = await this.#read(target);
+    this.#checkPreconditions(target, stored, mode);
+    const request = {
+      ...target,
+      operation: "DELETE" as const,
+      object: null,
+      oldObject: current,
+      dryRun: mode.dryRun,
+      warnings: mode.warnings,
+    };
+    await this.#admission.mutate(request);
+    await this.#admission.validate(request);
+    if (this.store.get(target.kind.storage, storeKey(target)) !== stored) return await this.delete(target, mode);
+    const next = markDeleted(target.kind, stored, mode, this.#now());
+    if (mode.dryRun) return { object: current, gone: next === undefined };
+    if (next === undefined) return { object: await this.#remove(target, stored), gone: true };
+    const written = equalJson(next, stored) ? stored : this.store.put(target.kind.storage, storeKey(target), next);
+    const [object] = await this.converter.convert([written], target.kind, target.kind.apiVersion);
+    return { object: object!, gone: false };
+  }
+
+  async #remove(target: Target, stored: JsonObject): Promise<JsonObject> {
+    const removed = this.store.remove(target.kind.storage, storeKey(target)) ?? stored;
+    return (await this.converter.convert([removed], target.kind, target.kind.apiVersion))[0]!;
+  }
+
+  async #read(target: Target): Promise<{ stored: JsonObject; current: JsonObject }> {
+    const stored = this.store.get(target.kind.storage, storeKey(target));
+    if (stored === undefined) throw notFound(subjectOf(target));
+    const [current] = await this.converter.convert([stored], target.kind, target.kind.apiVersion);
+    return { stored, current: current! };
+  }
+
+  #checkUrl(target: Target, object: JsonObject): void {
+    const complaint = urlMismatch(object, target.kind, target.namespace, target.name === "" ? undefined : target.name);
+    if (complaint !== undefined) throw badRequest(complaint);
+  }
+
+  #checkPreconditions(target: Target, stored: JsonObject, mode: DeleteMode): void {
+    const meta = metaOf(stored);
+    for (const [field, name] of [
+      ["uid", "UID"],
+      ["resourceVersion", "ResourceVersion"],
+    ] as const) {
+      const wanted = mode[field];
+      if (wanted !== undefined && wanted !== meta[field])
+        throw conflict(
+          subjectOf(target),
+          `Precondition failed: ${name} in precondition: ${wanted}, ${name} in object meta: ${textOf(meta[field])}`,
+        );
+    }
+  }
+
+  #writer(target: Target, mode: WriteMode) {
+    return {
+      manager: mode.manager,
+      apiVersion: target.kind.apiVersion,
+      subresource: target.subresource,
+      time: timestamp(this.#now()),
+    };
+  }
+
+  /** A status apply owns status alone, any other apply everything but status. */
+  #appliedPart(target: Target, applied: JsonObject): JsonObject {
+    const { status, ...rest } = applied;
+    if (target.subresource === STATUS) {
+      const { apiVersion, kind, metadata } = applied;
+      const { name, namespace } = objectOf(metadata);
+      const meta = { name: name!, ...(namespace === undefined ? {} : { namespace }) };
+      return { apiVersion: apiVersion!, kind: kind!, metadata: meta, ...(status === undefined ? {} : { status }) };
+    }
+    return target.kind.hasStatus || status === undefined ? rest : applied;
+  }
+
+  /** Drops unknown fields: an error, a warning, or silence, as the client asked. */
+  #prune(kind: ServedKind, object: JsonObject, mode: WriteMode): void {
+    const unknown = kind.structural.prune(object).map((path) => `unknown field ${JSON.stringify(path)}`);
+    if (unknown.length === 0 || mode.fieldValidation === "Ignore") return;
+    if (mode.fieldValidation === "Warn") mode.warnings.push(...unknown);
+    else
+      throw badRequest(
+        `${kind.kind} in version ${JSON.stringify(kind.version)} cannot be handled as a ${kind.kind}: strict decoding error: ${unknown.join(", ")}`,
+      );
+  }
+
+  async #create(target: Target, object: JsonObject, mode: WriteMode, record: boolean): Promise<JsonObject> {
+    const { kind } = target;
+    this.#prune(kind, object, mode);
+    stampNew(object, target.namespace, this.#now());
+    if (kind.hasStatus) delete object[STATUS];
+    applyDefaults(kind, object);
+    const named = { ...target, name: nameOf(object) };
+    this.#checkNamespace(named);
+    this.#checkFree(named);
+    const admitted = await this.#admit(named, "CREATE", object, undefined, mode);
+    this.#checkFree(named);
+    this.#allocate(kind, admitted);
+    if (record) recordUpdate(undefined, admitted, kind.schema, this.#writer(target, mode));
+    if (mode.dryRun) return admitted;
+    const [storable] = await this.converter.convert([admitted], kind, kind.storageApiVersion);
+    this.#checkFree(named);
+    const stored = this.store.put(kind.storage, storeKey(named), storable!);
+    return (await this.converter.convert([stored], kind, kind.apiVersion))[0]!;
+  }
+
+  #checkFree(target: Target): void {
+    if (this.store.get(target.kind.storage, storeKey(target)) !== undefined) throw alreadyExists(subjectOf(target));
+  }
+
+  #checkNamespace(target: Target): void {
+    if (!target.kind.namespaced) return;
+    const namespace = this.store.get("/namespaces", target.namespace);
+    if (namespace === undefined) throw notFound({ group: "", kind: "namespaces", name: target.namespace });
+    if (metaOf(namespace)["deletionTimestamp"] !== undefined)
+      throw forbidden(
+        subjectOf(target),
+        `unable to create new content in namespace ${target.namespace} because it is being terminated`,
+      );
+  }
+
+  async #admit(
+    target: Target,
+    operation: "CREATE" | "UPDATE",
+    object: JsonObject,
+    old: JsonObject | undefined,
+    mode: WriteMode,
+  ): Promise<JsonObject> {
+    const { kind } = target;
+    const request = {
+      ...target,
+      operation,
+      object,
+      oldObject: old ?? null,
+      dryRun: mode.dryRun,
+      warnings: mode.warnings,
+    };
+    const mutated = (await this.#admission.mutate(request)) ?? object;
+    kind.structural.prune(mutated);
+    applyDefaults(kind, mutated);
+    const errors = validateObject(kind, mutated, old);
+    if (errors.length > 0) throw invalid({ group: kind.group, kind: kind.kind, name: nameOf(mutated) }, errors);
+    await this.#admission.validate({ ...request, object: mutated });
+    return mutated;
+  }
+
+  async #modify(
+    target: Target,
+    mode: WriteMode,
+    change: (current: JsonObject) => JsonObject,
+    record = true,
+  ): Promise<JsonObject> {
+    for (let attempt = 1; ; attempt++) {
+      const { stored, current } = await this.#read(target);
+      const next = change(structuredClone(current));
+      const expected = textOf(metaOf(next)["resourceVersion"]);
+      if (expected !== "" && expected !== metaOf(current)["resourceVersion"]) throw outdated(subjectOf(target));
+      const uid = textOf(metaOf(next)["uid"]);
+      if (uid !== "" && uid !== metaOf(current)["uid"])
+        throw conflict(
+          subjectOf(target),
+          `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${textOf(metaOf(current)["uid"])}`,
+        );
+      const prepared = await this.#prepareUpdate(target, current, next, mode, record);
+      if (prepared === undefined || mode.dryRun) return prepared ?? current;
+      const [storable] = await this.converter.convert([prepared], target.kind, target.kind.storageApiVersion);
+      if (this.store.get(target.kind.storage, storeKey(target)) === stored)
+        return await this.#commit(target, storable!);
+      if (attempt >= MAX_ATTEMPTS) throw outdated(subjectOf(target));
+    }
+  }
+
+  /** The object as it will be stored; undefined when nothing changes. */
+  async #prepareUpdate(
+    target: Target,
+    current: JsonObject,
+    next: JsonObject,
+    mode: WriteMode,
+    record: boolean,
+  ): Promise<JsonObject | undefined> {
+    const { kind, subresource } = target;
+    const applied = record ? undefined : metaOf(next)["managedFields"];
+    this.#prune(kind, next, mode);
+    const scoped = subresource === STATUS ? withStatus(current, next) : withoutStatus(kind, current, next);
+    carryMetadata(current, scoped);
+    if (!record) ensureMeta(scoped)["managedFields"] = applied ?? [];
+    applyDefaults(kind, scoped);
+    keepAllocated(kind, current, scoped);
+    const admitted = await this.#admit(target, "UPDATE", scoped, current, mode);
+    carryMetadata(current, admitted);
+    if (subresource === "") bumpGeneration(kind, current, admitted);
+    if (record && equalExceptOwnership(current, admitted)) return undefined;
+    if (record) recordUpdate(current, admitted, kind.schema, this.#writer(target, mode));
+    return equalJson(current, admitted) ? undefined : admitted;
+  }
+
+  /** Stores an update; an object that only waited for its last finalizer goes instead. */
+  async #commit(target: Target, object: JsonObject): Promise<JsonObject> {
+    const meta = metaOf(object);
+    const held =
+      finalizersOf(object).length > 0 || waitsForPod(target.kind, object) || holdsNamespace(target.kind, object);
+    if (meta["deletionTimestamp"] !== undefined && !held) {
+      this.store.put(target.kind.storage, storeKey(target), object);
+      return await this.#remove(target, object);
+    }
+    const stored = this.store.put(target.kind.storage, storeKey(target), object);
+    return (await this.converter.convert([stored], target.kind, target.kind.apiVersion))[0]!;
+  }
+
+  /** Services get an address of the cluster's service network. */
+  #allocate(kind: ServedKind, object: JsonObject): void {
+    if (kind.storage !== "/services" || at(object, "spec", "type") === "ExternalName") return;
+    const spec = ensureObject(object, "spec");
+    if (textOf(spec["clusterIP"]) === "") spec["clusterIP"] = this.#freeServiceAddress();
+    spec["clusterIPs"] = [spec["clusterIP"]!];
+  }
+
+  #freeServiceAddress(): string {
+    const used = new Set(this.store.list("/services").map(({ object }) => at(object, "spec", "clusterIP")));
+    for (let tried = 0; tried < 65_000; tried++) {
+      this.#serviceAddress = (this.#serviceAddress % 65_000) + 1;
+      const address = `10.96.${this.#serviceAddress >> 8}.${this.#serviceAddress & 255}`;
+      if (!used.has(address)) return address;
+    }
+    throw badRequest("spec.clusterIP: the service network 10.96.0.0/16 is full; delete services that are not used");
+  }
+}
+
+/** The current object with the status of `next`; field ownership may change too. */
+function withStatus(current: JsonObject, next: JsonObject): JsonObject {
+  const result = structuredClone(current);
+  if (next[STATUS] === undefined) delete result[STATUS];
+  else result[STATUS] = next[STATUS];
+  return result;
+}
+
+function withoutStatus(kind: ServedKind, current: JsonObject, next: JsonObject): JsonObject {
+  if (!kind.hasStatus) return next;
+  const { [STATUS]: _status, ...rest } = next;
+  return current[STATUS] === undefined ? rest : { ...rest, [STATUS]: structuredClone(current[STATUS]) };
+}
+
+/** A Service that does not name its address keeps it. */
+function keepAllocated(kind: ServedKind, current: JsonObject, next: JsonObject): void {
+  if (kind.storage !== "/services") return;
+  const [from, to] = [objectOf(current["spec"]), ensureObject(next, "spec")];
+  for (const field of ["clusterIP", "clusterIPs"])
+    if (from[field] !== undefined) to[field] ??= structuredClone(from[field]);
+}
+
+function equalExceptOwnership(a: JsonObject, b: JsonObject): boolean {
+  const bare = (object: JsonObject): JsonObject => {
+    const { managedFields: _managedFields, ...metadata } = metaOf(object);
+    return { ...object, metadata };
+  };
+  return equalJson(bare(a), bare(b));
+}
