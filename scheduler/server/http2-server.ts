@@ -117,7 +117,10 @@ function receive(
     handler.onCancel();
   });
   stream.on("end", () => {
-    if (!call.ended && !stream.aborted && stream.rstCode === 0) handler.onHalfClose();
+    // A reset ends the readable side as well, just before it destroys the stream.
+    setImmediate(() => {
+      if (!call.ended && !stream.destroyed) handler.onHalfClose();
+    });
   });
   stream.on("close", () => {
     if (call.ended) return;

@@ -1,0 +1,169 @@
+import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { RequestError } from "../request/types.ts";
+import { createParsers, replaceModel } from "./parsers.ts";
+import { scanDocument, stringValue } from "./scan.ts";
+
+const parsers = createParsers();
+const parse = (path: string, value: unknown) => parsers.parse(path, Buffer.from(JSON.stringify(value)));
+const prompts = (path: string, value: unknown): string[] => parse(path, value).promptBytes().map(String);
+
+const json = fc.json({ maxDepth: 4, stringUnit: "grapheme" });
+const object = fc.dictionary(
+  fc.string({ unit: "grapheme" }),
+  json.map((text) => JSON.parse(text) as unknown),
+  { maxKeys: 8 },
+);
+const spaced = fc
+  .tuple(object, fc.integer({ min: 0, max: 3 }))
+  .map(([value, space]) => JSON.stringify(value, undefined, space));
+
+describe("the scan", () => {
+  test("finds every member where JSON.parse does", () => {
+    fc.assert(
+      fc.property(spaced, (text) => {
+        const bytes = Buffer.from(text);
+        const parsed = JSON.parse(text) as Record<string, unknown>;
+        const members = scanDocument(bytes);
+        expect([...members.keys()].sort()).toEqual(Object.keys(parsed).sort());
+        for (const [key, { start, end }] of members)
+          expect(JSON.parse(bytes.toString("utf8", start, end))).toEqual(parsed[key]);
+      }),
+    );
+  });
+
+  test("reads strings as JSON.parse does, escapes included", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), fc.boolean(), (value, ascii) => {
+        const plain = JSON.stringify(value);
+        const text = ascii
+          ? plain.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+          : plain;
+        const bytes = Buffer.from(text);
+        expect(stringValue(bytes, { start: 0, end: bytes.length })).toBe(Buffer.from(value).toString("utf8"));
+      }),
+    );
+  });
+
+  test("refuses every beginning of an object", () => {
+    const text = '{"model":"m","prompt":["a\\"b",{"c":[1,2]}],"n":-1.5e3}';
+    for (let end = 0; end < text.length; end++)
+      expect(() => scanDocument(Buffer.from(text.slice(0, end)))).toThrow(/unexpected end|invalid/);
+  });
+
+  test.each(["[]", "1", "{} x", "{'a':1}", '{"a" 1}', '{"a":01}', '{"a":tru}', "{,}", '{"a":1,}', ""])(
+    "refuses %s",
+    (text) => {
+      expect(() => scanDocument(Buffer.from(text))).toThrow();
+    },
+  );
+});
+
+describe("paths", () => {
+  test.each([
+    ["/v1/completions", "completions"],
+    ["/v1/chat/completions", "chat"],
+    ["/prefix/v1/chat/completions/", "chat"],
+    ["/v1/messages", "messages"],
+    ["/inference/v1/generate", "generate"],
+    ["/tokenize", "raw"],
+  ])("%s is read as %s", (path, api) => {
+    const body = { prompt: "x", messages: [{ role: "user", content: "x" }], token_ids: [1] };
+    expect(parse(path, body).api).toBe(api);
+  });
+
+  test("an explicit list has no passthrough", () => {
+    expect(() => createParsers(["openai-parser"]).parse("/tokenize", Buffer.from("x"))).toThrow(
+      new RequestError("BadRequest", "no parser registered matching path suffix for: /tokenize"),
+    );
+  });
+});
+
+test.each([
+  ["/v1/chat/completions", { messages: [] }, "invalid chat completions request: must have valid messages field"],
+  ["/v1/completions", { prompt: "" }, "invalid completions request: must have prompt field"],
+  ["/v1/completions", { prompt: ["a", 1] }, "invalid completions request: must have prompt field"],
+  ["/v1/completions", { prompt: [1.5] }, "invalid completions request: must have prompt field"],
+  ["/v1/embeddings", {}, "invalid embeddings request: must have input field"],
+  ["/v1/responses", { input: null }, "invalid responses request: must have input field"],
+  ["/v1/conversations", { items: [] }, "invalid conversations request: must have items field"],
+  ["/v1/images/generations", { prompt: 3 }, "invalid images generations request: must have prompt field"],
+  ["/v1/messages", {}, "invalid messages request: must have at least one message"],
+  ["/inference/v1/generate", { token_ids: [1, -1] }, "invalid generate request: token_ids[1]: invalid value"],
+])("%s refuses %j", (path, body, message) => {
+  expect(() => parse(path, body)).toThrow(new RequestError("BadRequest", message));
+});
+
+test("scalars", () => {
+  const body = parse("/v1/chat/completions", {
+    model: "m\u00e9",
+    stream: true,
+    max_completion_tokens: "no",
+    max_tokens: 12,
+    cache_salt: "tenant",
+    messages: [{ role: "user", content: "x" }],
+  });
+  expect(body).toMatchObject({ model: "m\u00e9", stream: true, maxOutputTokens: 12, cacheSalt: "tenant" });
+  expect(parse("/v1/completions", { model: 3, stream: 1, max_tokens: 1.5, prompt: "x" })).toMatchObject({
+    model: "",
+    stream: false,
+    maxOutputTokens: undefined,
+  });
+});
+
+describe("prompts", () => {
+  test("of completions", () => {
+    expect(prompts("/v1/completions", { prompt: "a\nb" })).toEqual(["a\nb"]);
+    expect(prompts("/v1/completions", { prompt: ["a", "b"] })).toEqual(["a", "b"]);
+    const ids = parse("/v1/completions", { prompt: [1, 2, 3] });
+    expect([ids.promptBytes(), ids.promptTokenIds()]).toEqual([[], [Uint32Array.of(1, 2, 3)]]);
+  });
+
+  test("of chat: tools, then roles and contents", () => {
+    const messages = [
+      { role: "system", content: 'be "brief"' },
+      {
+        content: [
+          { type: "text", text: "one" },
+          { type: "text", text: "two" },
+        ],
+        role: "user",
+      },
+    ];
+    expect(prompts("/v1/chat/completions", { messages, tools: [{ a: 1 }] })).toEqual([
+      '[{"a":1}]systembe "brief"useronetwo',
+    ]);
+  });
+
+  test("images stand as words that depend on the image alone", () => {
+    const image = (url: string) => ({
+      messages: [{ role: "user", content: [{ type: "image_url", image_url: { url } }] }],
+    });
+    const [first] = parse("/v1/chat/completions", image("a")).promptBytes();
+    const [same] = parse("/v1/chat/completions", image("a")).promptBytes();
+    const [other] = parse("/v1/chat/completions", image("b")).promptBytes();
+    expect(first).toEqual(same);
+    expect(first).not.toEqual(other);
+    expect(first?.length).toBe(4 + 225 * 4);
+  });
+
+  test("of the other APIs", () => {
+    expect(prompts("/v1/responses", { input: "x", instructions: "y" })).toEqual([
+      '[{"instructions":"y"},{"input":"x"}]',
+    ]);
+    expect(prompts("/v1/embeddings", { input: ["x"] })).toEqual(['["x"]']);
+    expect(prompts("/v1/messages", { system: "s", messages: [{ role: "user", content: "x" }] })).toEqual(["suserx"]);
+  });
+});
+
+test("replacing the model changes nothing else", () => {
+  fc.assert(
+    fc.property(object, fc.string({ unit: "grapheme" }), (value, model) => {
+      const bytes = replaceModel(Buffer.from(JSON.stringify(value)), model);
+      expect(JSON.parse(bytes.toString())).toEqual({ ...value, model });
+    }),
+  );
+  expect(replaceModel(Buffer.from('{"n":12345678901234567890,"model":"a"}'), "b").toString()).toBe(
+    '{"n":12345678901234567890,"model":"b"}',
+  );
+});
