@@ -2,14 +2,14 @@
 const MAX_LINES = 20_000;
 const MAX_BYTES = 4 * 1024 * 1024;
 
-/** What `pods/log` selects (core v1 PodLogOptions). */
+/** What a reader wants of a log. */
 export interface LogSelection {
-  readonly follow?: boolean | undefined;
-  readonly tailLines?: number | undefined;
-  readonly sinceSeconds?: number | undefined;
-  readonly sinceTime?: string | undefined;
-  readonly timestamps?: boolean | undefined;
-  readonly limitBytes?: number | undefined;
+  readonly follow: boolean;
+  readonly timestamps: boolean;
+  /** Lines from the end; undefined for all. */
+  readonly tailLines: number | undefined;
+  /** Only lines from this time on, in ms since the epoch. */
+  readonly sinceMs: number | undefined;
 }
 
 interface Line {
@@ -62,20 +62,18 @@ export class LogBuffer {
   }
 
   /** The selected lines, each with its line end; with `follow` also those to come, until the run ends or `signal` fires. */
-  async *read(selection: LogSelection, signal?: AbortSignal): AsyncGenerator<string, void, undefined> {
-    const sinceMs = sinceOf(selection, this.#now());
+  async *read(selection: LogSelection, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+    const sinceMs = selection.sinceMs ?? Number.NEGATIVE_INFINITY;
     let position = this.#dropped + Math.max(0, this.#lines.length - (selection.tailLines ?? this.#lines.length));
-    let left = selection.limitBytes ?? Number.POSITIVE_INFINITY;
     for (;;) {
       position = Math.max(position, this.#dropped);
-      for (; position < this.#dropped + this.#lines.length && left > 0; position++) {
+      for (; position < this.#dropped + this.#lines.length; position++) {
         const line = this.#lines[position - this.#dropped]!;
         if (line.atMs < sinceMs) continue;
-        const text = `${selection.timestamps === true ? `${new Date(line.atMs).toISOString()} ` : ""}${line.text}\n`;
-        left -= text.length;
-        yield left < 0 ? text.slice(0, left) : text;
+        const text = `${selection.timestamps ? `${new Date(line.atMs).toISOString()} ` : ""}${line.text}\n`;
+        yield text;
       }
-      if (selection.follow !== true || this.#ended || left <= 0 || signal?.aborted === true) return;
+      if (!selection.follow || this.#ended || signal.aborted) return;
       await this.#change(signal);
     }
   }
@@ -96,16 +94,11 @@ export class LogBuffer {
     for (const listener of this.#listeners) listener();
   }
 
-  async #change(signal: AbortSignal | undefined): Promise<void> {
+  async #change(signal: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#listeners.add(resolve);
-    signal?.addEventListener("abort", () => resolve(), { once: true });
+    signal.addEventListener("abort", () => resolve(), { once: true });
     await promise;
     this.#listeners.delete(resolve);
   }
-}
-
-function sinceOf(selection: LogSelection, nowMs: number): number {
-  if (selection.sinceSeconds !== undefined) return nowMs - selection.sinceSeconds * 1000;
-  return selection.sinceTime === undefined ? Number.NEGATIVE_INFINITY : Date.parse(selection.sinceTime);
 }

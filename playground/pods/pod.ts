@@ -68,11 +68,9 @@ export class Pod {
     );
   }
 
-  /** The container of that name, or the only or default one where no name is given. */
-  container(name: string | undefined): Container | undefined {
-    const wanted = name ?? this.#pod.metadata.annotations?.["kubectl.kubernetes.io/default-container"];
-    if (wanted === undefined) return this.#main[0];
-    return [...this.#main, ...this.#init].find((container) => container.name === wanted);
+  /** The container of that name. */
+  container(name: string): Container | undefined {
+    return [...this.#main, ...this.#init].find((container) => container.name === name);
   }
 
   /** The pod's status; `previous` is the one written last. */

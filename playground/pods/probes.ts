@@ -138,7 +138,7 @@ export async function repeatProbe(
   };
   const initialMs = (numberAt(probe, "initialDelaySeconds") ?? 0) * 1000;
   const startMs = performance.now();
-  let countFailuresFromMs = startMs + initialMs;
+  let countFailuresFromMs = startMs + (pace.eagerIntervalMs === undefined ? initialMs : Math.max(initialMs, periodMs));
   let seenSuccess = false;
   let inRow = 0;
   let last: boolean | undefined;

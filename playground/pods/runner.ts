@@ -2,8 +2,9 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { KubeClient } from "../../kube/client.ts";
 import { KINDS } from "../../kube/resources.ts";
-import { type KubeObject, type ObjectKey, isNotFound, keyOf, parseKey } from "../../kube/types.ts";
+import { type KubeObject, isNotFound, keyOf, parseKey } from "../../kube/types.ts";
 import { type Logger, silentLogger } from "../../telemetry/log.ts";
+import type { PodLogs } from "../apiserver/logs.ts";
 import { createEventRecorder } from "../event-recorder.ts";
 import { type Fields, field, numberAt, recordAt, sameJson, textAt } from "../fields.ts";
 import { createKeyedWorker } from "../keyed-worker.ts";
@@ -11,7 +12,6 @@ import { type Change, mirrorObjects } from "../mirror.ts";
 import { claimNetwork } from "./address-network.ts";
 import type { PodSettings } from "./container.ts";
 import { type ImageCatalog, type Entries, createImages } from "./images.ts";
-import type { LogSelection } from "./logs.ts";
 import { Pod } from "./pod.ts";
 import { dataOf } from "./volumes.ts";
 import { RUN_VARIABLE, startWatchdog } from "./watchdog.ts";
@@ -44,17 +44,10 @@ export interface PodRunnerOptions {
   readonly now?: () => number;
 }
 
-/** A request of `pods/log`. */
-export interface PodLogRequest extends ObjectKey, LogSelection {
-  readonly container?: string | undefined;
-  readonly previous?: boolean | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
 /** A running pod runner. */
 export interface PodRunner {
-  /** Lines of a container's log; undefined where the pod or container is not here. */
-  logs(request: PodLogRequest): AsyncIterable<string> | undefined;
+  /** Answers `pods/log`; empty where the pod, the container or its previous run is not here. */
+  readonly logs: PodLogs;
   /** Ends all pods without touching their objects; no process is left. */
   close(): Promise<void>;
 }
@@ -199,8 +192,8 @@ export async function createPodRunner(options: PodRunnerOptions): Promise<PodRun
 
   return {
     logs: (request) => {
-      const container = entries.get(keyOf(request))?.pod.container(request.container);
-      return container?.log(request.previous === true)?.read(request, request.signal);
+      const pod = entries.get(keyOf({ namespace: request.namespace, name: request.pod }))?.pod;
+      return pod?.container(request.container)?.log(request.previous)?.read(request, request.signal) ?? nothing();
     },
     close: async () => {
       closed = true;
@@ -228,3 +221,5 @@ function isOver(object: KubeObject): boolean {
 function mentions(pod: KubeObject, source: KubeObject): boolean {
   return JSON.stringify(field(pod, "spec", "volumes") ?? []).includes(JSON.stringify(source.metadata.name));
 }
+
+async function* nothing(): AsyncGenerator<string, void, undefined> {}
