@@ -1,0 +1,157 @@
+import { SPEC_SCHEMAS, STATUS_SCHEMA } from "./service-fields.ts";
+import type { Json, JsonObject, JsonSchema } from "./schema/types.ts";
+
+/** Group of our kinds. */
+export const GROUP = "serving.kserve.io";
+/** Versions, newest (and stored) first. */
+export const VERSIONS = ["v1alpha2", "v1alpha1"] as const;
+/** The version that objects are stored in. */
+export const STORAGE_VERSION: (typeof VERSIONS)[number] = "v1alpha2";
+
+/** What a custom resource definition says besides its schemas. */
+export interface KindNames {
+  readonly kind: string;
+  readonly plural: string;
+  readonly singular: string;
+  readonly shortNames?: readonly string[];
+  readonly categories?: readonly string[];
+}
+
+/** One version of a custom resource. */
+export interface KindVersion {
+  readonly name: string;
+  readonly storage: boolean;
+  readonly schema: JsonSchema;
+  readonly columns?: readonly JsonObject[];
+  readonly status?: boolean;
+  readonly scale?: { readonly specReplicasPath: string; readonly statusReplicasPath: string };
+}
+
+/** Assembles a CustomResourceDefinition (apiextensions v1). */
+export function customResourceDefinition(
+  group: string,
+  names: KindNames,
+  versions: readonly KindVersion[],
+  scope: "Namespaced" | "Cluster" = "Namespaced",
+): JsonObject {
+  return {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `${names.plural}.${group}` },
+    spec: {
+      group,
+      scope,
+      names: { ...names, listKind: `${names.kind}List` } as unknown as JsonObject,
+      versions: versions.map(versionOf),
+    },
+  };
+}
+
+function versionOf(version: KindVersion): Json {
+  return {
+    name: version.name,
+    served: true,
+    storage: version.storage,
+    schema: { openAPIV3Schema: version.schema as unknown as JsonObject },
+    subresources: {
+      ...(version.status === false ? {} : { status: {} }),
+      ...(version.scale === undefined ? {} : { scale: version.scale }),
+    },
+    ...(version.columns === undefined ? {} : { additionalPrinterColumns: [...version.columns] }),
+  };
+}
+
+const readyColumn = (name: string, field: string): JsonObject => ({
+  name,
+  type: "string",
+  jsonPath: `.status.conditions[?(@.type=='Ready')].${field}`,
+});
+
+/** The column that ends every table. */
+export const AGE_COLUMN: JsonObject = { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" };
+
+const SERVICE_COLUMNS: readonly JsonObject[] = [
+  { name: "URL", type: "string", jsonPath: ".status.url" },
+  readyColumn("Ready", "status"),
+  readyColumn("Reason", "reason"),
+  AGE_COLUMN,
+  { name: "URLs", type: "string", jsonPath: ".status.addresses[*].url", priority: 1 },
+];
+const CONFIG_COLUMNS: readonly JsonObject[] = [
+  readyColumn("Ready", "status"),
+  readyColumn("Reason", "reason"),
+  AGE_COLUMN,
+];
+
+const SCALE = {
+  specReplicasPath: ".spec.replicas",
+  statusReplicasPath: ".status.workloads.primary.readyReplicas",
+} as const;
+
+const CONFIG_STATUS: JsonSchema = {
+  type: "object",
+  description: "State of the config.",
+  properties: {
+    conditions: STATUS_SCHEMA.properties!["conditions"]!,
+    observedGeneration: STATUS_SCHEMA.properties!["observedGeneration"]!,
+  },
+};
+
+function rootSchema(description: string, spec: JsonSchema, status: JsonSchema): JsonSchema {
+  return {
+    type: "object",
+    description,
+    properties: {
+      apiVersion: { type: "string", description: "Version of the schema of this object." },
+      kind: { type: "string", description: "Kind of this object." },
+      metadata: { type: "object" },
+      spec: { ...spec, description: "What is wanted." },
+      status: { ...status, description: "What is, as the operator last saw it." },
+    },
+  };
+}
+
+const SERVICE_DOC =
+  "LLMInferenceService is a large language model that is served: model servers, the route to them, and the scheduler " +
+  "that picks one for every request.";
+const CONFIG_DOC =
+  "LLMInferenceServiceConfig is a part of the spec of LLMInferenceServices that they share: a preset, or a base that " +
+  "services name in baseRefs.";
+
+/** The CustomResourceDefinitions of LLMInferenceService and LLMInferenceServiceConfig, without a conversion stanza. */
+export function customResourceDefinitions(): JsonObject[] {
+  const service = VERSIONS.map((name) => ({
+    name,
+    storage: name === STORAGE_VERSION,
+    schema: rootSchema(SERVICE_DOC, SPEC_SCHEMAS[name], STATUS_SCHEMA),
+    columns: SERVICE_COLUMNS,
+    scale: SCALE,
+  }));
+  const config = VERSIONS.map((name) => ({
+    name,
+    storage: name === STORAGE_VERSION,
+    schema: rootSchema(CONFIG_DOC, SPEC_SCHEMAS[name], CONFIG_STATUS),
+    columns: CONFIG_COLUMNS,
+  }));
+  return [
+    customResourceDefinition(
+      GROUP,
+      {
+        kind: "LLMInferenceService",
+        plural: "llminferenceservices",
+        singular: "llminferenceservice",
+        shortNames: ["llmisvc"],
+      },
+      service,
+    ),
+    customResourceDefinition(
+      GROUP,
+      {
+        kind: "LLMInferenceServiceConfig",
+        plural: "llminferenceserviceconfigs",
+        singular: "llminferenceserviceconfig",
+      },
+      config,
+    ),
+  ];
+}

@@ -1,0 +1,174 @@
+import type { Json, JsonSchema } from "./schema/types.ts";
+
+/** Schemas that outlines refer to by name: `@PodSpec`. */
+export type Definitions = Readonly<Record<string, JsonSchema>>;
+
+/**
+ * Reads an outline: the one source of a kind's fields. Each line is a field, nested by two spaces under the object, list
+ * of objects or map of objects that holds it:
+ *
+ *     replicas: int min=0              # Number of pods.
+ *     containers: []object keys=name   # Containers of the pod.
+ *       name!: string                  # Required.
+ *       protocol=TCP: string enum=TCP|UDP
+ *
+ * Types: `string int int64 number bool time quantity intOrString any object`, `@Name` for a definition, `[]T` for lists
+ * (atomic, or by `keys=`), `set[T]` for sets, `map[T]` for maps. `any` keeps whatever it holds. `preserve` keeps unknown
+ * fields of an object, `nullable` allows null. Throws `Error` with the line for what it cannot read.
+ */
+export function readOutline(text: string, definitions: Definitions = {}): JsonSchema {
+  const lines = text
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .map(readLine);
+  const reader = new Reader(lines, definitions);
+  return reader.object(lines[0]?.indent ?? 0);
+}
+
+interface Line {
+  readonly indent: number;
+  readonly name: string;
+  readonly required: boolean;
+  readonly fallback: string | undefined;
+  readonly type: string;
+  readonly options: Readonly<Record<string, string>>;
+  readonly description: string | undefined;
+  readonly text: string;
+}
+
+const LINE = /^(\s*)([\w.$-]+)(!?)(?:=("[^"]*"|\{.*?\}|[^\s:]+))?: (\S+)((?: [\w]+(?:=\S+)?)*)\s*(?:# (.*))?$/;
+
+function readLine(text: string): Line {
+  const match = LINE.exec(text);
+  if (match === null) throw new Error(`outline: cannot read ${JSON.stringify(text)}`);
+  const [, indent = "", name = "", required, fallback, type = "", options = "", description] = match;
+  const pairs = options
+    .trim()
+    .split(" ")
+    .filter((option) => option !== "")
+    .map((option) => [option.split("=")[0] ?? "", option.slice(option.indexOf("=") + 1)] as const);
+  return {
+    indent: indent.length,
+    name,
+    required: required === "!",
+    fallback,
+    type,
+    options: Object.fromEntries(pairs),
+    description,
+    text,
+  };
+}
+
+const QUANTITY: JsonSchema = { "x-kubernetes-int-or-string": true, anyOf: [{ type: "integer" }, { type: "string" }] };
+
+/** Scalars by name; a quantity has the pattern that Kubernetes gives it. */
+const SCALARS: Definitions = {
+  string: { type: "string" },
+  int: { type: "integer", format: "int32" },
+  int64: { type: "integer", format: "int64" },
+  number: { type: "number" },
+  bool: { type: "boolean" },
+  time: { type: "string", format: "date-time" },
+  intOrString: QUANTITY,
+  quantity: {
+    ...QUANTITY,
+    pattern:
+      "^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))))?$",
+  },
+  any: { "x-kubernetes-preserve-unknown-fields": true },
+};
+
+class Reader {
+  readonly #lines: readonly Line[];
+  readonly #definitions: Definitions;
+  #next = 0;
+
+  constructor(lines: readonly Line[], definitions: Definitions) {
+    this.#lines = lines;
+    this.#definitions = definitions;
+  }
+
+  /** The object whose fields start at the next line, with that indentation. */
+  object(indent: number): JsonSchema {
+    const properties: Record<string, JsonSchema> = {};
+    const required: string[] = [];
+    for (
+      let line = this.#lines[this.#next];
+      line !== undefined && line.indent >= indent;
+      line = this.#lines[this.#next]
+    ) {
+      if (line.indent > indent) throw new Error(`outline: ${JSON.stringify(line.text)} is nested under no object`);
+      this.#next++;
+      properties[line.name] = this.#field(line);
+      if (line.required) required.push(line.name);
+    }
+    return { type: "object", properties, ...(required.length === 0 ? {} : { required }) };
+  }
+
+  #field(line: Line): JsonSchema {
+    const schema = this.#type(line.type, line);
+    return {
+      ...schema,
+      ...constraints(line, schema),
+      ...(line.description === undefined ? {} : { description: line.description }),
+      ...(line.fallback === undefined ? {} : { default: parseDefault(line.fallback, schema) }),
+    };
+  }
+
+  #type(type: string, line: Line): JsonSchema {
+    if (type.startsWith("[]")) return this.#list(type.slice(2), line);
+    if (type.startsWith("set["))
+      return listOf(this.#type(type.slice(4, -1), line), { "x-kubernetes-list-type": "set" });
+    if (type.startsWith("map[")) return { type: "object", additionalProperties: this.#type(type.slice(4, -1), line) };
+    if (type === "object") return this.#nested(line);
+    const found = type.startsWith("@") ? this.#definitions[type.slice(1)] : SCALARS[type];
+    if (found === undefined) throw new Error(`outline: unknown type in ${JSON.stringify(line.text)}`);
+    return found;
+  }
+
+  #nested(line: Line): JsonSchema {
+    const first = this.#lines[this.#next];
+    const empty: JsonSchema = { type: "object" };
+    const schema = first !== undefined && first.indent > line.indent ? this.object(first.indent) : empty;
+    return line.options["preserve"] === undefined
+      ? schema
+      : { ...schema, "x-kubernetes-preserve-unknown-fields": true };
+  }
+
+  #list(type: string, line: Line): JsonSchema {
+    const keys = line.options["keys"]?.split(",");
+    const items = this.#type(type, line);
+    if (keys === undefined) return listOf(items, { "x-kubernetes-list-type": "atomic" });
+    return listOf(items, {
+      "x-kubernetes-list-type": "map",
+      "x-kubernetes-list-map-keys": keys,
+      "x-kubernetes-patch-merge-key": keys[0]!,
+      "x-kubernetes-patch-strategy": "merge",
+    });
+  }
+}
+
+const listOf = (items: JsonSchema, kind: Partial<JsonSchema>): JsonSchema => ({ type: "array", items, ...kind });
+
+function constraints(line: Line, schema: JsonSchema): Partial<JsonSchema> {
+  const { min, max, enum: values, nullable } = line.options;
+  const [lower, upper] = [min, max].map((text) => (text === undefined ? undefined : Number(text)));
+  const bounds =
+    schema.type === "array"
+      ? { minItems: lower, maxItems: upper }
+      : schema.type === "string"
+        ? { minLength: lower, maxLength: upper }
+        : { minimum: lower, maximum: upper };
+  const entries = Object.entries(bounds).filter(([, bound]) => bound !== undefined);
+  return {
+    ...Object.fromEntries(entries),
+    ...(values === undefined ? {} : { enum: values.split("|").map((value) => (value === '""' ? "" : value)) }),
+    ...(nullable === undefined ? {} : { nullable: true }),
+  };
+}
+
+function parseDefault(text: string, schema: JsonSchema): Json {
+  if (schema.type === "string" && !text.startsWith('"')) return text;
+  const value: Json = JSON.parse(text);
+  return value;
+}
