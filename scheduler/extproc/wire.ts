@@ -127,14 +127,16 @@ export class BackwardWriter {
   }
 
   bytes(field: number, value: Uint8Array): void {
-    this.#buffer.set(value, this.#reserve(value.length));
+    const at = this.#reserve(value.length);
+    this.#buffer.set(value, at);
     this.#varint(value.length);
     this.#tag(field, WIRE.bytes);
   }
 
   text(field: number, value: string): void {
     const length = Buffer.byteLength(value);
-    this.#buffer.write(value, this.#reserve(length), "utf8");
+    const at = this.#reserve(length);
+    this.#buffer.write(value, at, "utf8");
     this.#varint(length);
     this.#tag(field, WIRE.bytes);
   }
@@ -145,7 +147,8 @@ export class BackwardWriter {
   }
 
   double(field: number, value: number): void {
-    this.#buffer.writeDoubleLE(value, this.#reserve(8));
+    const at = this.#reserve(8);
+    this.#buffer.writeDoubleLE(value, at);
     this.#tag(field, WIRE.fixed64);
   }
 
@@ -167,6 +170,7 @@ export class BackwardWriter {
     this.#buffer[at] = rest;
   }
 
+  /** Makes room for bytes and returns where they go: call it before reading `#buffer`, which it may replace. */
   #reserve(count: number): number {
     if (this.#position < count) this.#grow(count);
     this.#position -= count;

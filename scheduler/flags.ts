@@ -1,0 +1,144 @@
+import { closest } from "./framework/problem.ts";
+
+/** Kinds of flag values. */
+export type FlagKind = "text" | "int" | "bool" | "duration" | "bytes" | "list";
+
+/** Flags by their current name. */
+export type FlagTable = Readonly<Record<string, FlagKind>>;
+
+/** Values as written, by current name, and what is wrong with the command line. */
+export interface RawFlags {
+  readonly values: ReadonlyMap<string, string>;
+  readonly errors: string[];
+}
+
+/**
+ * Splits a command line as Go's flag packages do: one or two dashes, `--name value` or `--name=value`, booleans without a
+ * value. Names may be written in camelCase, the spelling of old releases. Empty elements, which templates leave behind, and
+ * positional ones are passed over; the last of duplicates counts.
+ */
+export function splitFlags(args: readonly string[], table: FlagTable): RawFlags {
+  const values = new Map<string, string>();
+  const errors: string[] = [];
+  for (let index = 0; index < args.length; index++) {
+    const match = /^--?([A-Za-z][\w.-]*)(?:=([\s\S]*))?$/.exec(args[index]!);
+    if (match === null) continue;
+    const [, written = "", inline] = match;
+    const name = Object.hasOwn(table, written) ? written : toKebab(written);
+    if (!Object.hasOwn(table, name)) errors.push(unknownFlag(written, table));
+    else if (inline !== undefined) values.set(name, inline);
+    else if (table[name] === "bool") values.set(name, "true");
+    else if (index + 1 < args.length) values.set(name, args[++index]!);
+    else errors.push(`--${written}: needs a value`);
+  }
+  return { values, errors };
+}
+
+const toKebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+function unknownFlag(name: string, table: FlagTable): string {
+  const likely = closest(toKebab(name), Object.keys(table));
+  return `--${name}: unknown flag${likely === undefined ? "" : `; did you mean --${likely}?`}`;
+}
+
+/** Reads typed values; what cannot be read is added to the errors and its default is used. */
+export class FlagReader {
+  readonly #raw: RawFlags;
+
+  constructor(raw: RawFlags) {
+    this.#raw = raw;
+  }
+
+  has(name: string): boolean {
+    return this.#raw.values.has(name);
+  }
+
+  text(name: string): string | undefined {
+    const value = this.#raw.values.get(name);
+    return value === "" ? undefined : value;
+  }
+
+  int(name: string, fallback: number): number {
+    return this.#read(name, fallback, "write a whole number", (text) =>
+      /^-?\d+$/.test(text) ? Number(text) : undefined,
+    );
+  }
+
+  port(name: string, fallback: number): number {
+    return this.#read(name, fallback, "write a port from 0 to 65535", parsePort);
+  }
+
+  bool(name: string, fallback: boolean): boolean {
+    return this.#read(name, fallback, "write true or false", (text) => BOOLEANS.get(text.toLowerCase()));
+  }
+
+  /** Milliseconds. */
+  duration(name: string, fallbackMs: number): number {
+    return this.#read(name, fallbackMs, "write a duration such as 50ms or 1m30s", parseDuration);
+  }
+
+  bytes(name: string, fallback: number): number {
+    return this.#read(name, fallback, "write a non-negative size such as 10MiB", parseBytes);
+  }
+
+  list(name: string): string[] {
+    return (this.text(name) ?? "").split(",").flatMap((part) => (part.trim() === "" ? [] : [part.trim()]));
+  }
+
+  #read<T>(name: string, fallback: T, remedy: string, parse: (text: string) => T | undefined): T {
+    const text = this.text(name);
+    if (text === undefined) return fallback;
+    const value = parse(text);
+    if (value === undefined) this.#raw.errors.push(`--${name}: invalid value ${JSON.stringify(text)}; ${remedy}`);
+    return value ?? fallback;
+  }
+}
+
+const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
+  ["true", true],
+  ["t", true],
+  ["1", true],
+  ["false", false],
+  ["f", false],
+  ["0", false],
+]);
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
+
+/** A Go duration in milliseconds; undefined where the text is none or negative. */
+function parseDuration(text: string): number | undefined {
+  if (text === "0") return 0;
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?|\.\d+)(ns|us|µs|ms|s|m|h)/g)];
+  if (parts.length === 0 || parts.map((part) => part[0]).join("") !== text) return undefined;
+  return parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * (UNIT_MS[unit!] ?? 0), 0);
+}
+
+const SIZE_FACTOR: Readonly<Record<string, number>> = {
+  "": 1,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+};
+
+/** A Kubernetes quantity of bytes, with or without a final `B`. */
+function parseBytes(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)(k|M|G|Ki|Mi|Gi)?[Bb]?$/.exec(text);
+  return match === null ? undefined : Math.ceil(Number(match[1]) * SIZE_FACTOR[match[2] ?? ""]!);
+}
+
+/** A port number, or undefined. */
+export function parsePort(text: string): number | undefined {
+  const port = Number(text);
+  return /^\d+$/.test(text) && port <= 65_535 ? port : undefined;
+}
