@@ -118,7 +118,8 @@ function progressCondition(input: StatusInput, counts: Counts): Progress {
   const before = previous(deployment, "Progressing");
   const waited = input.nowMs - Date.parse(textAt(before, "lastUpdateTime") ?? timestamp(input.nowMs));
   const rollsOut = before !== undefined && before["reason"] !== "NewReplicaSetAvailable";
-  if (!moved && rollsOut && waited >= deadlineMs)
+  const exceeded = before?.["reason"] === "ProgressDeadlineExceeded";
+  if (!moved && rollsOut && (exceeded || waited >= deadlineMs))
     return settled(make("False", "ProgressDeadlineExceeded", `ReplicaSet "${name}" has timed out progressing.`), false);
   const condition = make("True", "ReplicaSetUpdated", `ReplicaSet "${name}" is progressing.`);
   return { condition, moved, recheckAfterMs: Math.max(1000, deadlineMs - (moved || !rollsOut ? 0 : waited)) };
