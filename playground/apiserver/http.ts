@@ -4,6 +4,7 @@ import type { JsonObject } from "../../crds/schema/types.ts";
 import { YamlError, dumpYaml, parseYaml } from "../../kube/yaml.ts";
 import { badRequest, tooLarge, unsupportedMediaType } from "./errors.ts";
 import { isObject } from "./objects.ts";
+import { PROTOBUF, decodeProtobuf } from "./protobuf.ts";
 
 /** Largest body of a request, as at the real API server. */
 export const MAX_BODY_BYTES = 3 * 1024 * 1024;
@@ -41,6 +42,7 @@ export function decode(body: Buffer, type: string): unknown {
 
 /** Decodes the object of a create or update. Errors: 400, 415. */
 export function decodeObject(body: Buffer, type: string): JsonObject {
+  if (type === PROTOBUF) return decodeProtobuf(body);
   if (type !== "application/json" && type !== "application/yaml")
     throw unsupportedMediaType(
       `media type ${JSON.stringify(type)} is not served; send application/json or application/yaml`,

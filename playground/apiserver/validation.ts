@@ -1,5 +1,5 @@
 import type { FieldError, Json, JsonObject } from "../../crds/schema/types.ts";
-import type { ServedKind } from "./kinds.ts";
+import { type ServedKind, customKinds } from "./kinds.ts";
 import { validateMetadata } from "./metadata.ts";
 import { at, equalJson, isObject, listOf, nameOf, objectOf, textMap, textOf } from "./objects.ts";
 
@@ -125,12 +125,24 @@ function definitionErrors(next: JsonObject, old: JsonObject | undefined): FieldE
         kind: "Required",
         message: "schemas are required",
       });
+  if (errors.length === 0) errors.push(...schemaErrors(next));
   return [
     ...errors,
     ...immutable("spec.group", next, old),
     ...immutable("spec.names.plural", next, old),
     ...immutable("spec.scope", next, old),
   ];
+}
+
+/** A schema that cannot be prepared (a pattern that is no expression) would break every write of the kind. */
+function schemaErrors(definition: JsonObject): FieldError[] {
+  try {
+    customKinds(definition);
+    return [];
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return [{ path: "spec.versions", kind: "Invalid", value: nameOf(definition), message: error.message }];
+  }
 }
 
 function frozenErrors(next: JsonObject, old: JsonObject | undefined): FieldError[] {
