@@ -1,12 +1,8 @@
-import { setTimeout as delay } from "node:timers/promises";
-import { type KubeClient, listAll } from "../kube/client.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { type ObjectChange, startReflector, withoutManagedFields } from "../kube/reflector.ts";
 import type { Resource } from "../kube/resources.ts";
-import { type KubeObject, type ObjectKey, isNotFound, keyOf } from "../kube/types.ts";
-import { type Logger, describeError } from "../telemetry/log.ts";
-import { sameJson } from "./fields.ts";
-
-/** Wait before a list after a watch that failed, and before another look for a kind that is not served yet. */
-const RETRY_MS = 250;
+import type { KubeObject, ObjectKey } from "../kube/types.ts";
+import type { Logger } from "../telemetry/log.ts";
 
 /** One change of an object; `object` is absent when it was deleted, `previous` when it is new. */
 export interface Change {
@@ -19,70 +15,46 @@ export interface Mirror {
   readonly resource: Resource;
   list(): readonly KubeObject[];
   get(key: ObjectKey): KubeObject | undefined;
-  /** Resolves when the first list is in, or at once where the kind is not served. */
+  /** Resolves when the first list is in, or the kind turned out not to be served, or on close. */
   readonly synced: Promise<void>;
-  close(): void;
+  close(): Promise<void>;
 }
 
 /**
- * Follows a kind by list and watch for as long as it takes; a kind that is not served counts as empty until it is.
- * `onChange` hears of every object once after the first list, and of each change after that.
+ * Follows a kind; one that is not served counts as empty and is looked for again. `onChange` hears of every object once
+ * after the first list, and of each change after that. Objects come without their managed fields.
  */
 export function mirrorObjects(
   client: KubeClient,
   resource: Resource,
   options: { readonly logger: Logger; readonly onChange?: (change: Change) => void; readonly metadataOnly?: boolean },
 ): Mirror {
-  const objects = new Map<string, KubeObject>();
-  const stop = new AbortController();
-  const ready = Promise.withResolvers<void>();
-  const selection = { signal: stop.signal, ...(options.metadataOnly === true ? { metadataOnly: true } : {}) };
-  const put = (object: KubeObject): void => {
-    const key = keyOf(object.metadata);
-    const previous = objects.get(key);
-    if (previous !== undefined && sameJson(previous, object)) return;
-    objects.set(key, object);
-    options.onChange?.({ object, previous });
-  };
-  const drop = (key: string): void => {
-    const previous = objects.get(key);
-    if (objects.delete(key)) options.onChange?.({ object: undefined, previous });
-  };
-  const relist = async (): Promise<string> => {
-    const { items, resourceVersion } = await listAll(client, resource, selection);
-    const present = new Set(items.map((item) => keyOf(item.metadata)));
-    for (const key of objects.keys()) if (!present.has(key)) drop(key);
-    items.forEach(put);
-    ready.resolve();
-    return resourceVersion;
-  };
-  const follow = async (resourceVersion: string): Promise<void> => {
-    for await (const event of client.watch(resource, { ...selection, resourceVersion })) {
-      if (event.type === "DELETED") drop(keyOf(event.object.metadata));
-      else if (event.type !== "BOOKMARK") put(event.object);
-    }
-  };
-  const run = async (): Promise<void> => {
-    while (!stop.signal.aborted) {
-      try {
-        await follow(await relist());
-      } catch (error) {
-        if (stop.signal.aborted) return;
-        if (isNotFound(error)) ready.resolve();
-        else options.logger.v(3, "watch again", { kind: resource.kind, error: describeError(error) });
-      }
-      await delay(RETRY_MS, undefined, { ref: false, signal: stop.signal }).catch(() => undefined);
-    }
-  };
-  void run();
+  const { logger, onChange, metadataOnly } = options;
+  const reflector = startReflector({
+    client,
+    resource,
+    logger,
+    optional: true,
+    transform: withoutManagedFields,
+    ...(metadataOnly === true ? { selection: { metadataOnly } } : {}),
+  });
+  if (onChange !== undefined) reflector.subscribe((change) => onChange(pairOf(change)));
   return {
     resource,
-    list: () => [...objects.values()],
-    get: (key) => objects.get(keyOf(key)),
-    synced: ready.promise,
-    close: () => {
-      ready.resolve();
-      stop.abort(new Error("closed"));
-    },
+    list: () => reflector.cache.list(),
+    get: (key) => reflector.cache.get(key),
+    synced: reflector.whenSynced().catch(() => undefined),
+    close: () => reflector.close(),
   };
+}
+
+function pairOf(change: ObjectChange): Change {
+  switch (change.type) {
+    case "added":
+      return { object: change.object, previous: undefined };
+    case "updated":
+      return { object: change.object, previous: change.previous };
+    case "deleted":
+      return { object: undefined, previous: change.object };
+  }
 }

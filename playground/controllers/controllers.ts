@@ -1,8 +1,9 @@
 import type { KubeClient } from "../../kube/client.ts";
+import { createEventRecorder } from "../../kube/events.ts";
+import { selectorMatches } from "../../kube/labels.ts";
 import { KINDS } from "../../kube/resources.ts";
 import { type KubeObject, keyOf } from "../../kube/types.ts";
 import { type Logger, silentLogger } from "../../telemetry/log.ts";
-import { createEventRecorder } from "../event-recorder.ts";
 import { textMapAt } from "../fields.ts";
 import { createKeyedWorker } from "../keyed-worker.ts";
 import { type Change, type Mirror, mirrorObjects } from "../mirror.ts";
@@ -10,7 +11,7 @@ import { type ControllerContext, reconcileDeployment } from "./deployment-contro
 import { startGarbageCollector } from "./garbage-collector.ts";
 import { controllerOf } from "./ownership.ts";
 import { reconcileReplicaSet } from "./replica-set-controller.ts";
-import { labelsOf, matchesMap } from "./selector.ts";
+import { labelsOf } from "./selector.ts";
 import { reconcileService } from "./service-controller.ts";
 
 /** Parts that tests replace. */
@@ -34,11 +35,11 @@ export interface Controllers {
 export async function startControllers(client: KubeClient, options: ControllersOptions = {}): Promise<Controllers> {
   const logger = (options.logger ?? silentLogger).child({ logger: "controllers" });
   const now = options.now ?? Date.now;
-  const events = createEventRecorder(client, "controller-manager", { logger, now });
+  const events = createEventRecorder(client, { component: "controller-manager", logger, now });
   const context: ControllerContext = { client, events, now, random: options.random ?? Math.random };
-  const deployments = createKeyedWorker((key) => reconcileDeployment(context, key), logger);
-  const replicaSets = createKeyedWorker((key) => reconcileReplicaSet(context, key), logger);
-  const services = createKeyedWorker((key) => reconcileService(context, key), logger);
+  const deployments = createKeyedWorker("deployment", (key) => reconcileDeployment(context, key), logger);
+  const replicaSets = createKeyedWorker("replicaset", (key) => reconcileReplicaSet(context, key), logger);
+  const services = createKeyedWorker("service", (key) => reconcileService(context, key), logger);
 
   const addOwner = (object: KubeObject, kind: string, add: (key: string) => void): void => {
     const owner = controllerOf(object);
@@ -61,7 +62,8 @@ export async function startControllers(client: KubeClient, options: ControllersO
     });
     const inNamespace = serviceMirror.list().filter((one) => one.metadata.namespace === pod.metadata.namespace);
     for (const service of inNamespace)
-      if (matchesMap(textMapAt(service, "spec", "selector"), labelsOf(pod))) services.add(keyOf(service.metadata));
+      if (selectorMatches({ matchLabels: textMapAt(service, "spec", "selector") }, labelsOf(pod)))
+        services.add(keyOf(service.metadata));
   };
   const addKey = (add: (key: string) => void) => (change: Change) =>
     add(keyOf((change.object ?? change.previous!).metadata));
@@ -78,7 +80,7 @@ export async function startControllers(client: KubeClient, options: ControllersO
   await Promise.all(mirrors.map((mirror) => mirror.synced));
   return {
     close: async () => {
-      for (const mirror of mirrors) mirror.close();
+      await Promise.all(mirrors.map((mirror) => mirror.close()));
       await Promise.all([deployments.close(), replicaSets.close(), services.close(), collector.close()]);
       await events.flush();
     },

@@ -1,7 +1,7 @@
 import { type KubeClient, listAll } from "../../kube/client.ts";
+import type { EventRecorder } from "../../kube/events.ts";
 import { KINDS } from "../../kube/resources.ts";
 import { type KubeObject, isAlreadyExists, isNotFound, parseKey } from "../../kube/types.ts";
-import type { EventRecorder } from "../event-recorder.ts";
 import { numberAt, sameJson } from "../fields.ts";
 import { type DeploymentPlan, REVISION, type ReplicaSetChange, planDeployment } from "./deployment.ts";
 import { controllerOf, isControlledBy } from "./ownership.ts";

@@ -1,8 +1,9 @@
+import { selectorMatches } from "../../kube/labels.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import { type Fields, canonicalJson, field, numberAt, recordsAt, safeHash, textAt, textMapAt } from "../fields.ts";
 import { controllerReference } from "./ownership.ts";
 import { isFinished, isReady } from "./pod-state.ts";
-import { labelsOf, matchesMap } from "./selector.ts";
+import { labelsOf } from "./selector.ts";
 
 /** Label of an EndpointSlice that names its Service (discovery.k8s.io/v1). */
 export const SERVICE_NAME = "kubernetes.io/service-name";
@@ -18,10 +19,10 @@ const SLICE_SIZE = 100;
  * to. A Service without a selector has none. Source: discovery.k8s.io/v1.
  */
 export function buildEndpointSlices(service: KubeObject, pods: readonly KubeObject[]): KubeObject[] {
-  const selector = textMapAt(service, "spec", "selector");
-  if (Object.keys(selector).length === 0) return [];
+  const matchLabels = textMapAt(service, "spec", "selector");
+  if (Object.keys(matchLabels).length === 0) return [];
   const selected = pods
-    .filter((pod) => matchesMap(selector, labelsOf(pod)) && !isFinished(pod))
+    .filter((pod) => selectorMatches({ matchLabels }, labelsOf(pod)) && !isFinished(pod))
     .filter((pod) => textAt(pod, "status", "podIP") !== undefined)
     .sort((left, right) => (left.metadata.name < right.metadata.name ? -1 : 1));
   const groups = Map.groupBy(selected, (pod) => canonicalJson(resolvePorts(service, pod)));

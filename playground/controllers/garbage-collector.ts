@@ -43,7 +43,7 @@ export interface GarbageCollector {
 export async function startGarbageCollector(client: KubeClient, logger: Logger): Promise<GarbageCollector> {
   const mirrors = new Map<string, Mirror>();
   const dependents = new Map<string, Map<string, KubeObject>>();
-  const worker: KeyedWorker = createKeyedWorker((key) => collect(key), logger);
+  const worker: KeyedWorker = createKeyedWorker("garbage-collector", (key) => collect(key), logger);
   const resources = new Map<string, Resource>();
 
   const index = (object: KubeObject, present: boolean): void => {
@@ -168,8 +168,7 @@ export async function startGarbageCollector(client: KubeClient, logger: Logger):
   await Promise.all([...mirrors.values(), definitions].map((mirror) => mirror.synced));
   return {
     close: async () => {
-      definitions.close();
-      for (const mirror of mirrors.values()) mirror.close();
+      await Promise.all([definitions, ...mirrors.values()].map((mirror) => mirror.close()));
       await worker.close();
     },
   };

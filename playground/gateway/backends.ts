@@ -1,8 +1,9 @@
+import { selectorMatches } from "../../kube/labels.ts";
 import { KINDS, groupOf } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import { SERVICE_NAME } from "../controllers/endpoint-slice.ts";
 import { isReady } from "../controllers/pod-state.ts";
-import { labelsOf, matchesMap } from "../controllers/selector.ts";
+import { labelsOf } from "../controllers/selector.ts";
 import { type Fields, numberAt, recordAt, recordsAt, textAt, textMapAt, textsAt } from "../fields.ts";
 import type { Mirror } from "../mirror.ts";
 
@@ -132,7 +133,7 @@ export function poolAddresses(pool: Pool, pods: Mirror): Address[] {
     .list()
     .filter((pod) => pod.metadata.namespace === pool.object.metadata.namespace)
     .filter((pod) => pod.metadata.deletionTimestamp === undefined && isReady(pod))
-    .filter((pod) => matchesMap(pool.selector, labelsOf(pod)))
+    .filter((pod) => selectorMatches({ matchLabels: pool.selector }, labelsOf(pod)))
     .flatMap((pod) => {
       const host = textAt(pod, "status", "podIP");
       return host === undefined ? [] : pool.ports.map((port) => ({ host, port }));

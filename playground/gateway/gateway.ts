@@ -63,7 +63,8 @@ export interface Gateway {
 
 /**
  * Starts an HTTP front that programs itself from the Gateways of its class, their HTTPRoutes and InferencePools, asks
- * endpoint pickers as Envoy's `ext_proc` filter does, and writes the status of these kinds.
+ * endpoint pickers as Envoy's `ext_proc` filter does, and writes the status of these kinds. Kinds whose definitions come
+ * later are looked for with growing delays, so create them first where the start is to be quick.
  */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { client } = options;
@@ -74,7 +75,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const pickers = createPickerClients();
   let routes: ReadonlyMap<number, readonly RouteEntry[]> = new Map();
 
-  const worker = createKeyedWorker(async () => await program(), logger);
+  const worker = createKeyedWorker("gateway", async () => await program(), logger);
   const mirrors = mapValues(FOLLOWED, (resource) =>
     mirrorObjects(client, resource, {
       logger,
@@ -143,7 +144,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   return {
     port,
     close: async () => {
-      for (const mirror of Object.values(mirrors)) mirror.close();
+      await Promise.all(Object.values(mirrors).map((mirror) => mirror.close()));
       await worker.close();
       await listeners.close();
       pickers.close();

@@ -33,7 +33,7 @@ function mirrorOf(resource: Resource, objects: readonly KubeObject[]): Mirror {
     list: () => objects,
     get: (key) => find(keyOf(key)),
     synced: Promise.resolve(),
-    close: () => undefined,
+    close: () => Promise.resolve(),
   };
 }
 

@@ -35,7 +35,7 @@ export interface PodContext {
   readonly environment: Readonly<Record<string, string>>;
   readonly read: DataSource;
   readonly onChange: () => void;
-  readonly event: (type: "Normal" | "Warning", reason: string, message: string, container?: string) => void;
+  readonly event: (type: "Normal" | "Warning", reason: string, message: string) => void;
 }
 
 /** A pod as processes of this machine: init containers in turn, then all containers, on one loopback address. */
@@ -105,7 +105,7 @@ export class Pod {
     this.#stopping.abort();
     const deadline = performance.now() + graceMs;
     const running = this.#main.filter((container) => container.running);
-    for (const { name } of running) this.#context.event("Normal", "Killing", `Stopping container ${name}`, name);
+    for (const { name } of running) this.#context.event("Normal", "Killing", `Stopping container ${name}`);
     await Promise.all(this.#main.map((container) => container.stop(graceMs)));
     for (const container of [...this.#init].reverse()) await container.stop(Math.max(0, deadline - performance.now()));
     await rm(this.#context.folders.pod, { recursive: true, force: true });
@@ -152,7 +152,7 @@ export class Pod {
       launch: (onOutput) => this.#launch(spec, onOutput),
       exec: (command, timeoutMs) => this.#exec(spec, command, timeoutMs),
       terminationMessage: () => this.#terminationMessages.get(name) ?? "",
-      event: (type, reason, message) => event(type, reason, message, name),
+      event,
     });
   }
 
@@ -167,8 +167,8 @@ export class Pod {
     const name = textAt(spec, "name") ?? "";
     const { env, mappings } = await this.#environment(spec);
     const command = this.#command(images.commandOf(expanded(spec, env)), mappings);
-    event("Normal", "Pulled", `Container image "${textAt(spec, "image")}" already present on machine`, name);
-    event("Normal", "Created", `Created container: ${name}`, name);
+    event("Normal", "Pulled", `Container image "${textAt(spec, "image")}" already present on machine`);
+    event("Normal", "Created", `Created container: ${name}`);
     const log = this.#terminationLog(spec);
     await rm(log, { force: true });
     this.#terminationMessages.delete(name);

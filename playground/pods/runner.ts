@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { KubeClient } from "../../kube/client.ts";
+import { createEventRecorder } from "../../kube/events.ts";
 import { KINDS } from "../../kube/resources.ts";
 import { type KubeObject, isNotFound, keyOf, parseKey } from "../../kube/types.ts";
 import { type Logger, silentLogger } from "../../telemetry/log.ts";
 import type { PodLogs } from "../apiserver/logs.ts";
-import { createEventRecorder } from "../event-recorder.ts";
 import { type Fields, field, numberAt, recordAt, sameJson, textAt } from "../fields.ts";
 import { createKeyedWorker } from "../keyed-worker.ts";
 import { type Change, mirrorObjects } from "../mirror.ts";
@@ -74,8 +74,8 @@ export async function createPodRunner(options: PodRunnerOptions): Promise<PodRun
   const hostIP = network.allocate();
   const watchdog = startWatchdog(runId, folder);
   const images: ImageCatalog = createImages({ entries: options.entries, folder });
-  const events = createEventRecorder(client, "kubelet", { logger, now });
-  const scheduler = createEventRecorder(client, "default-scheduler", { logger, now });
+  const events = createEventRecorder(client, { component: "kubelet", logger, now });
+  const scheduler = createEventRecorder(client, { component: "default-scheduler", logger, now });
   const entries = new Map<string, Entry>();
   let closed = false;
 
@@ -134,8 +134,7 @@ export async function createPodRunner(options: PodRunnerOptions): Promise<PodRun
         return found === undefined ? undefined : dataOf(found);
       },
       onChange: () => statuses.add(key),
-      event: (type, reason, message, container) =>
-        events.record(object, type, reason, message, container && `spec.containers{${container}}`),
+      event: (type, reason, message) => events.record(object, type, reason, message),
     });
     entries.set(key, { pod, uid, object, status: recordAt(object, "status"), stopping: false });
     pod.start();
@@ -175,8 +174,8 @@ export async function createPodRunner(options: PodRunnerOptions): Promise<PodRun
     return undefined;
   };
 
-  const pods = createKeyedWorker(reconcile, logger);
-  const statuses = createKeyedWorker(writeStatus, logger);
+  const pods = createKeyedWorker("pod", reconcile, logger);
+  const statuses = createKeyedWorker("pod-status", writeStatus, logger);
   const onPod = (change: Change): void => pods.add(keyOf((change.object ?? change.previous!).metadata));
   const onSource = ({ object, previous }: Change): void => {
     if (object === undefined || previous === undefined) return;
@@ -197,7 +196,7 @@ export async function createPodRunner(options: PodRunnerOptions): Promise<PodRun
     },
     close: async () => {
       closed = true;
-      for (const one of [mirror, ...sources]) one.close();
+      await Promise.all([mirror, ...sources].map((one) => one.close()));
       await Promise.all([pods.close(), statuses.close()]);
       await Promise.all([...entries.values()].map((entry) => entry.pod.stop(CLOSE_GRACE_MS)));
       await watchdog.close();
