@@ -1,3 +1,4 @@
+import type { CoreKind } from "../../crds/core.ts";
 import { type Structural, createStructural } from "../../crds/schema/structural.ts";
 import type { JsonObject, JsonSchema } from "../../crds/schema/types.ts";
 import { at, listOf, objectOf, textOf } from "./objects.ts";
@@ -46,21 +47,6 @@ export interface ServedKind {
   readonly conversion: JsonObject | undefined;
 }
 
-/** A built-in kind as `coreKinds()` describes it. */
-export interface BuiltinKind {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly plural: string;
-  readonly singular: string;
-  readonly shortNames: readonly string[];
-  readonly namespaced: boolean;
-  readonly schema: JsonSchema;
-  readonly hasStatus: boolean;
-  readonly scale?: ScalePaths | undefined;
-  readonly printerColumns: readonly PrinterColumn[];
-  readonly categories: readonly string[];
-}
-
 /** Group and version of an apiVersion. */
 export function splitApiVersion(apiVersion: string): { group: string; version: string } {
   const slash = apiVersion.indexOf("/");
@@ -69,20 +55,22 @@ export function splitApiVersion(apiVersion: string): { group: string; version: s
     : { group: apiVersion.slice(0, slash), version: apiVersion.slice(slash + 1) };
 }
 
+/** The columns of a kind that names none. */
+const AGE: PrinterColumn = { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" };
+
 /** Both groups of Event are one storage, in the shape of the core group. */
 const EVENT_STORAGE = { storage: "/events", storageApiVersion: "v1" };
 
 /** Serves a built-in kind. */
-export function builtinKind(definition: BuiltinKind): ServedKind {
+export function builtinKind(definition: CoreKind): ServedKind {
   const { group, version } = splitApiVersion(definition.apiVersion);
   return {
     ...definition,
     group,
     version,
     listKind: `${definition.kind}List`,
-    columns: definition.printerColumns,
+    columns: [AGE],
     structural: createStructural(definition.schema),
-    scale: definition.scale,
     storage: `${group}/${definition.plural}`,
     storageApiVersion: definition.apiVersion,
     conversion: undefined,
@@ -132,8 +120,6 @@ function withMetadata(schema: JsonSchema): JsonSchema {
   const properties = { apiVersion: text, kind: text, metadata: { type: "object" } as const, ...schema.properties };
   return { type: "object", ...schema, properties };
 }
-
-const AGE: PrinterColumn = { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" };
 
 function columnsOf(version: JsonObject): PrinterColumn[] {
   const columns = listOf(version["additionalPrinterColumns"]) as unknown as PrinterColumn[];

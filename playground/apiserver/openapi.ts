@@ -111,6 +111,21 @@ function documentOf(kinds: readonly ServedKind[]): JsonObject {
   };
 }
 
+/** Media type in which kubectl asks for OpenAPI v2. */
+export const SWAGGER_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+
+/**
+ * OpenAPI v2 in the protobuf form (`openapi.v2.Document`: 1 swagger, 2 info with 1 title and 2 version), without any
+ * definition. kubectl asks for it to check a `List` before it sends the items; what it does not find there it leaves to
+ * the server, which checks each item anyway.
+ */
+export function swaggerProtobuf(): Buffer {
+  const field = (number: number, value: string | Buffer): Buffer =>
+    Buffer.concat([Buffer.from([number * 8 + 2, Buffer.byteLength(value)]), Buffer.from(value)]);
+  const info = Buffer.concat([field(1, "Kubernetes"), field(2, VERSION["gitVersion"]!)]);
+  return Buffer.concat([field(1, "2.0"), field(2, info)]);
+}
+
 /** OpenAPI v3 of the served kinds, a document for each group and version, made when it is asked for. */
 export class OpenApi {
   readonly #kinds: KindRegistry;

@@ -5,8 +5,8 @@ import { isObject, textOf } from "./objects.ts";
 /** Media type in which kubectl's typed commands (`kubectl create namespace` …) send objects. */
 export const PROTOBUF = "application/vnd.kubernetes.protobuf";
 
-/** How a single value is read; an object is a nested message. */
-type ValueType = "string" | "bytes" | "int" | "bool" | "intOrString" | Message;
+/** How a single value is read; an object is a nested message. Zero is absent in an `int`, and a value in a `pointer`. */
+type ValueType = "string" | "bytes" | "int" | "pointer" | "bool" | "intOrString" | Message;
 /** How a field is read; `[x]` is a repeated field. */
 type FieldType = ValueType | "textMap" | "bytesMap" | "skip" | readonly [ValueType];
 
@@ -71,7 +71,7 @@ const DEPLOYMENT: Message = {
   2: [
     "spec",
     {
-      1: ["replicas", "int"],
+      1: ["replicas", "pointer"],
       2: ["selector", { 1: ["matchLabels", "textMap"] }],
       3: ["template", { 1: metadata, 2: ["spec", POD_SPEC] }],
       4: ["strategy", { 1: ["type", "string"] }],
@@ -219,7 +219,8 @@ function setField(target: JsonObject, name: string, type: FieldType, field: Fiel
     target[name] = list;
   } else {
     const value = valueOf(type, field, `${path}.${name}`);
-    if (value !== "") target[name] = value;
+    const absent = value === "" || (value === 0 && type !== "pointer");
+    if (!absent) target[name] = value;
   }
 }
 
@@ -232,6 +233,7 @@ function valueOf(type: ValueType, field: Field, path: string): Json {
     case "bytes":
       return field.bytes.toString("base64");
     case "int":
+    case "pointer":
       return field.value;
     case "bool":
       return field.value !== 0;

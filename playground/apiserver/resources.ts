@@ -7,18 +7,8 @@ import { alreadyExists, badRequest, conflict, forbidden, invalid, notFound, outd
 import type { KindRegistry, ServedKind } from "./kinds.ts";
 import { applyConfiguration, recordUpdate } from "./managed-fields.ts";
 import { bumpGeneration, carryMetadata, stampNew, urlMismatch } from "./metadata.ts";
-import {
-  at,
-  ensureMeta,
-  ensureObject,
-  equalJson,
-  finalizersOf,
-  metaOf,
-  nameOf,
-  objectOf,
-  textOf,
-  timestamp,
-} from "./objects.ts";
+import { ensureMeta, equalJson, finalizersOf, metaOf, nameOf, objectOf, textOf, timestamp } from "./objects.ts";
+import { ServiceAddresses, keepAllocated } from "./service-addresses.ts";
 import type { Store } from "./store.ts";
 import { validateObject } from "./validation.ts";
 
@@ -55,6 +45,9 @@ const MAX_ATTEMPTS = 10;
 /** Fields that the sub-resource owns; a write to the object itself cannot change them. */
 const STATUS = "status";
 
+/** Kinds whose status may come with their creation, as a kubelet registers its node. */
+const KEEPS_STATUS = new Set(["/nodes"]);
+
 export const subjectOf = (target: Target): Subject => ({
   group: target.kind.group,
   kind: target.kind.plural,
@@ -72,8 +65,7 @@ export class Resources {
   readonly converter: Converter;
   readonly #admission: Admission;
   readonly #now: () => number;
-  /** Last given address of a Service, within 10.96.0.0/16. */
-  #serviceAddress = 0;
+  readonly #addresses: ServiceAddresses;
 
   constructor(parts: {
     store: Store;
@@ -87,6 +79,7 @@ export class Resources {
     this.converter = parts.converter;
     this.#admission = parts.admission;
     this.#now = parts.now;
+    this.#addresses = new ServiceAddresses(parts.store);
   }
 
   /** Errors: 404. */
@@ -233,14 +226,14 @@ export class Resources {
     const { kind } = target;
     this.#prune(kind, object, mode);
     stampNew(object, target.namespace, this.#now());
-    if (kind.hasStatus) delete object[STATUS];
+    if (kind.hasStatus && !KEEPS_STATUS.has(kind.storage)) delete object[STATUS];
     applyDefaults(kind, object);
     const named = { ...target, name: nameOf(object) };
     this.#checkNamespace(named);
     this.#checkFree(named);
     const admitted = await this.#admit(named, "CREATE", object, undefined, mode);
     this.#checkFree(named);
-    this.#allocate(kind, admitted);
+    this.#addresses.allocate(kind, admitted);
     if (record) recordUpdate(undefined, admitted, kind.schema, this.#writer(target, mode));
     if (mode.dryRun) return admitted;
     const [storable] = await this.converter.convert([admitted], kind, kind.storageApiVersion);
@@ -351,24 +344,6 @@ export class Resources {
     const stored = this.store.put(target.kind.storage, storeKey(target), object);
     return (await this.converter.convert([stored], target.kind, target.kind.apiVersion))[0]!;
   }
-
-  /** Services get an address of the cluster's service network. */
-  #allocate(kind: ServedKind, object: JsonObject): void {
-    if (kind.storage !== "/services" || at(object, "spec", "type") === "ExternalName") return;
-    const spec = ensureObject(object, "spec");
-    if (textOf(spec["clusterIP"]) === "") spec["clusterIP"] = this.#freeServiceAddress();
-    spec["clusterIPs"] = [spec["clusterIP"]!];
-  }
-
-  #freeServiceAddress(): string {
-    const used = new Set(this.store.list("/services").map(({ object }) => at(object, "spec", "clusterIP")));
-    for (let tried = 0; tried < 65_000; tried++) {
-      this.#serviceAddress = (this.#serviceAddress % 65_000) + 1;
-      const address = `10.96.${this.#serviceAddress >> 8}.${this.#serviceAddress & 255}`;
-      if (!used.has(address)) return address;
-    }
-    throw badRequest("spec.clusterIP: the service network 10.96.0.0/16 is full; delete services that are not used");
-  }
 }
 
 /** The current object with the status of `next`; field ownership may change too. */
@@ -383,14 +358,6 @@ function withoutStatus(kind: ServedKind, current: JsonObject, next: JsonObject):
   if (!kind.hasStatus) return next;
   const { [STATUS]: _status, ...rest } = next;
   return current[STATUS] === undefined ? rest : { ...rest, [STATUS]: structuredClone(current[STATUS]) };
-}
-
-/** A Service that does not name its address keeps it. */
-function keepAllocated(kind: ServedKind, current: JsonObject, next: JsonObject): void {
-  if (kind.storage !== "/services") return;
-  const [from, to] = [objectOf(current["spec"]), ensureObject(next, "spec")];
-  for (const field of ["clusterIP", "clusterIPs"])
-    if (from[field] !== undefined) to[field] ??= structuredClone(from[field]);
 }
 
 function equalExceptOwnership(a: JsonObject, b: JsonObject): boolean {

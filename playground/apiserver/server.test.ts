@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { createSelfSigned } from "../../kube/x509.ts";
-import { at, isObject, listOf, nameOf } from "./objects.ts";
+import { at, isObject, listOf, nameOf, scalarText } from "./objects.ts";
 import { type ApiServer, createApiServer } from "./server.ts";
 
 const CM = "/api/v1/namespaces/default/configmaps";
@@ -122,7 +122,7 @@ async function watch(path: string, count: number): Promise<JsonObject[]> {
 }
 
 const typesAndNames = (lines: readonly JsonObject[]) =>
-  lines.map((line) => `${String(line["type"])} ${nameOf(line["object"] as JsonObject)}`);
+  lines.map((line) => `${scalarText(line["type"])} ${nameOf(line["object"] as JsonObject)}`);
 
 beforeEach(async () => {
   server = await createApiServer();
@@ -288,11 +288,14 @@ describe("lists and watches", () => {
     await must("DELETE", `${CM}/d`);
     await must("POST", CM, configMap("c2"));
     const token = at(first, "metadata", "continue");
-    const second = await must("GET", `${CM}?limit=9&continue=${String(token)}`);
+    const second = await must("GET", `${CM}?limit=9&continue=${scalarText(token)}`);
     expect(listOf(second["items"]).map((item) => at(item, "metadata", "name"))).toEqual(["c", "d", "e"]);
     server.compact();
     await must("POST", CM, configMap("z"));
-    expect((await call("GET", `${CM}?continue=${String(token)}`)).body).toMatchObject({ code: 410, reason: "Expired" });
+    expect((await call("GET", `${CM}?continue=${scalarText(token)}`)).body).toMatchObject({
+      code: 410,
+      reason: "Expired",
+    });
   });
 
   test("selectors choose, and watches show what enters and leaves a selection", async () => {
@@ -301,7 +304,7 @@ describe("lists and watches", () => {
     const list = await must("GET", `${CM}?labelSelector=app%3Dx`);
     expect(listOf(list["items"]).map((item) => at(item, "metadata", "name"))).toEqual(["a"]);
     const lines = watch(
-      `${CM}?watch=true&labelSelector=app%3Dx&resourceVersion=${String(at(list, "metadata", "resourceVersion"))}`,
+      `${CM}?watch=true&labelSelector=app%3Dx&resourceVersion=${scalarText(at(list, "metadata", "resourceVersion"))}`,
       3,
     );
     await must("PATCH", `${CM}/b`, { metadata: { labels: { app: "x" } } }, "application/merge-patch+json");

@@ -1,9 +1,9 @@
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { coreKinds } from "../../crds/core.ts";
 import { dumpYaml } from "../../kube/yaml.ts";
 import { type Logger, silentLogger } from "../../telemetry/log.ts";
 import { Admission } from "./admission.ts";
-import { builtinKinds } from "./builtin-kinds.ts";
 import { Converter } from "./conversion.ts";
 import { VERSION, aggregated, coreVersions, groupList, groupOf, resourceList } from "./discovery.ts";
 import { ApiError, internalError, noSuchPath } from "./errors.ts";
@@ -13,7 +13,7 @@ import { Journal } from "./journal.ts";
 import { KindRegistry, builtinKind } from "./kinds.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import type { PodLogs } from "./logs.ts";
-import { OpenApi } from "./openapi.ts";
+import { OpenApi, SWAGGER_PROTOBUF, swaggerProtobuf } from "./openapi.ts";
 import { parseResourcePath } from "./paths.ts";
 import { acceptedTypes } from "./representation.ts";
 import { Resources } from "./resources.ts";
@@ -55,7 +55,7 @@ export async function createApiServer(options: ApiServerOptions = {}): Promise<A
   const logger = options.logger ?? silentLogger;
   const now = options.clock ?? Date.now;
   const store = new Store(options.dataDir === undefined ? undefined : new Journal(options.dataDir));
-  const kinds = new KindRegistry(builtinKinds().map(builtinKind));
+  const kinds = new KindRegistry(coreKinds().map(builtinKind));
   const call = createWebhookCaller(store);
   const converter = new Converter(call);
   const admission = new Admission({ store, kinds, converter, call });
@@ -136,7 +136,7 @@ class Front {
 
   async #route(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
     const path = url.pathname.length > 1 ? url.pathname.replace(/\/$/, "") : url.pathname;
-    if (this.#plainText(request, response, path)) return;
+    if (this.#bytes(request, response, path)) return;
     const body = request.method === "GET" ? this.#document(request, path) : undefined;
     if (body !== undefined)
       return send(request, response, 200, body.object, body.type === undefined ? {} : { contentType: body.type });
@@ -154,9 +154,14 @@ class Front {
     await this.#handler.handle(request, response, resource, url.searchParams);
   }
 
-  #plainText(request: IncomingMessage, response: ServerResponse, path: string): boolean {
+  #bytes(request: IncomingMessage, response: ServerResponse, path: string): boolean {
     if (path === "/healthz" || path === "/livez" || path === "/readyz") {
       sendText(request, response, 200, "ok", "text/plain; charset=utf-8");
+      return true;
+    }
+    if (path === "/openapi/v2" && acceptedTypes(request.headers.accept)[0]?.type === SWAGGER_PROTOBUF) {
+      response.writeHead(200, { "content-type": SWAGGER_PROTOBUF.replace("@", ".") });
+      response.end(swaggerProtobuf());
       return true;
     }
     const name = /^\/openapi\/v3\/(.+)$/.exec(path)?.[1];
@@ -173,7 +178,7 @@ class Front {
   ): { object: ReturnType<typeof coreVersions>; type?: string } | undefined {
     if (path === "/version") return { object: { ...VERSION } };
     if (path === "/openapi/v3") return { object: this.#openApi.index() };
-    if (path === "/openapi/v2") return this.#swagger(request);
+    if (path === "/openapi/v2") return { object: this.#openApi.swagger() };
     if (path === "/api" || path === "/apis") {
       if (wantsAggregated(request)) return { object: aggregated(this.#kinds, path === "/api"), type: AGGREGATED };
       return { object: path === "/api" ? coreVersions() : groupList(this.#kinds) };
@@ -189,14 +194,6 @@ class Front {
             ? groupOf(this.#kinds, group)
             : resourceList(this.#kinds, group, version);
     return object === undefined ? undefined : { object };
-  }
-
-  /** OpenAPI v2 is served as JSON only; clients that want its protobuf form go on with v3. */
-  #swagger(request: IncomingMessage): { object: ReturnType<typeof coreVersions> } {
-    const accepted = acceptedTypes(request.headers.accept);
-    if (!accepted.some(({ type }) => type === "application/json" || type === "*/*"))
-      throw new ApiError(406, "NotAcceptable", "only the following media types are accepted: application/json");
-    return { object: this.#openApi.swagger() };
   }
 }
 

@@ -1,0 +1,49 @@
+import type { JsonObject } from "../../crds/schema/types.ts";
+import { ApiError } from "./errors.ts";
+import type { ServedKind } from "./kinds.ts";
+import { at, ensureObject, objectOf, textOf } from "./objects.ts";
+import type { Store } from "./store.ts";
+
+const SERVICES = "/services";
+/** Addresses of 10.96.0.0/16 that are given. */
+const CAPACITY = 65_000;
+
+/** Gives Services their addresses in the cluster's service network. */
+export class ServiceAddresses {
+  readonly #store: Store;
+  #last = 0;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Sets `spec.clusterIP` and `clusterIPs` of a new Service. Errors: 500 when the network is full. */
+  allocate(kind: ServedKind, object: JsonObject): void {
+    if (kind.storage !== SERVICES || at(object, "spec", "type") === "ExternalName") return;
+    const spec = ensureObject(object, "spec");
+    if (textOf(spec["clusterIP"]) === "") spec["clusterIP"] = this.#free();
+    spec["clusterIPs"] = [spec["clusterIP"]!];
+  }
+
+  #free(): string {
+    const used = new Set(this.#store.list(SERVICES).map(({ object }) => at(object, "spec", "clusterIP")));
+    for (let tried = 0; tried < CAPACITY; tried++) {
+      this.#last = (this.#last % CAPACITY) + 1;
+      const address = `10.96.${this.#last >> 8}.${this.#last & 255}`;
+      if (!used.has(address)) return address;
+    }
+    throw new ApiError(
+      500,
+      "InternalError",
+      "the service network 10.96.0.0/16 is full; delete services that are not used",
+    );
+  }
+}
+
+/** A Service that does not name its address keeps it. */
+export function keepAllocated(kind: ServedKind, current: JsonObject, next: JsonObject): void {
+  if (kind.storage !== SERVICES) return;
+  const [from, to] = [objectOf(current["spec"]), ensureObject(next, "spec")];
+  for (const field of ["clusterIP", "clusterIPs"])
+    if (from[field] !== undefined) to[field] ??= structuredClone(from[field]);
+}

@@ -1,0 +1,100 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync, readdirSync } from "node:fs";
+
+/** The checkout's root. */
+export const ROOT = new URL("../..", import.meta.url).pathname;
+
+/** What a finished process left. */
+export interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A started process whose output is collected. */
+export interface Running {
+  readonly child: ChildProcess;
+  stdout(): string;
+  stderr(): string;
+  /** Resolves when the standard output matches; rejects when the process ends or the time is over first. */
+  output(pattern: RegExp, timeoutMs: number): Promise<RegExpExecArray>;
+  readonly finished: Promise<Finished>;
+}
+
+/** Starts a command without a shell, in the checkout's root. */
+export function start(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Running {
+  const child = spawn(command, args, { cwd: ROOT, env: { ...process.env, ...env }, stdio: ["pipe", "pipe", "pipe"] });
+  const text = { stdout: "", stderr: "" };
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => (text.stdout += chunk));
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => (text.stderr += chunk));
+  const finished = new Promise<Finished>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code) => resolve({ code, ...text }));
+  });
+  finished.catch(() => undefined);
+  return {
+    child,
+    stdout: () => text.stdout,
+    stderr: () => text.stderr,
+    finished,
+    output: (pattern, timeoutMs) =>
+      until(
+        `output ${pattern} of ${command} ${args.join(" ")}`,
+        () => {
+          const match = pattern.exec(text.stdout);
+          if (match === null && child.exitCode !== null)
+            throw new Error(`${command} ended with ${child.exitCode}:\n${text.stdout}\n${text.stderr}`);
+          return match ?? undefined;
+        },
+        { timeoutMs, detail: () => `${text.stdout}\n${text.stderr}` },
+      ),
+  };
+}
+
+/** Runs a command to its end, with `input` on its standard input. */
+export async function run(
+  command: string,
+  args: readonly string[],
+  options: { readonly env?: Readonly<Record<string, string>>; readonly input?: string } = {},
+): Promise<Finished> {
+  const running = start(command, args, options.env);
+  running.child.stdin?.end(options.input ?? "");
+  return await running.finished;
+}
+
+/** Time between two looks of `until`. */
+const POLL_MS = 50;
+
+/**
+ * Looks again and again until `probe` gives something other than undefined or false, and returns it. What `probe` throws
+ * ends the wait. Error: when the time is over, with what was awaited and `detail`.
+ */
+export async function until<T>(
+  what: string,
+  probe: () => T | undefined | false | Promise<T | undefined | false>,
+  options: { readonly timeoutMs?: number; readonly detail?: () => string } = {},
+): Promise<T> {
+  const deadline = performance.now() + (options.timeoutMs ?? 20_000);
+  for (;;) {
+    const found = await probe();
+    if (found !== undefined && found !== false) return found;
+    if (performance.now() > deadline) throw new Error(`timed out: ${what}\n${options.detail?.() ?? ""}`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** Process ids whose environment holds `marker`: what a tree of processes left behind, re-parented ones included. */
+export function processesWith(marker: string): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((name) => environmentOf(name).includes(marker))
+    .map(Number);
+}
+
+function environmentOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, "utf8");
+  } catch {
+    return "";
+  }
+}
