@@ -1,89 +1,106 @@
-import { type KubeObject, type ObjectKey, keyOf } from "./types.ts";
+import { type KubeObject, keyOf, type ObjectKey } from "./types.ts";
 
-/** Values under which an index finds an object. */
+/** Values under which an object is found by an index; none leaves the object out of it. */
 export type IndexFunction = (object: KubeObject) => readonly string[];
 
-/** One change of a cached object: `undefined` before it existed, or after it is gone. */
-export interface CacheChange {
-  readonly previous: KubeObject | undefined;
-  readonly current: KubeObject | undefined;
+/** Index of dependents: the uids of all owners. */
+export const byOwnerUid: IndexFunction = (object) => (object.metadata.ownerReferences ?? []).map((owner) => owner.uid);
+
+/** Index of namespaces. */
+export const byNamespace: IndexFunction = (object) =>
+  object.metadata.namespace === undefined ? [] : [object.metadata.namespace];
+
+/** Index of the values of one label. */
+export function byLabel(label: string): IndexFunction {
+  return (object) => {
+    const value = object.metadata.labels?.[label];
+    return value === undefined ? [] : [value];
+  };
 }
 
-/** What a cache shows of one kind. */
-export interface CacheReader {
-  get(key: ObjectKey): KubeObject | undefined;
-  /** All objects in the order they came. */
-  list(): readonly KubeObject[];
-  /** Objects that the index holds under the value. Throws for an index that was not declared. */
-  byIndex(index: string, value: string): readonly KubeObject[];
-  readonly size: number;
-}
+const NONE: readonly KubeObject[] = [];
 
-/** Objects of one kind by namespace and name, with secondary indexes. */
-export class Cache implements CacheReader {
+/**
+ * Objects of one kind by key (`namespace/name`), with secondary indexes that are kept up with every change. Objects are
+ * shared with all readers: treat them as read-only.
+ */
+export class ObjectCache {
   readonly #objects = new Map<string, KubeObject>();
-  readonly #indexes = new Map<string, { readonly values: IndexFunction; readonly keys: Map<string, Set<string>> }>();
+  readonly #indexes: ReadonlyMap<string, Index>;
 
   constructor(indexes: Readonly<Record<string, IndexFunction>> = {}) {
-    for (const [name, values] of Object.entries(indexes)) this.#indexes.set(name, { values, keys: new Map() });
+    this.#indexes = new Map(Object.entries(indexes).map(([name, values]) => [name, new Index(values)]));
   }
 
   get size(): number {
     return this.#objects.size;
   }
 
-  get(key: ObjectKey): KubeObject | undefined {
-    return this.#objects.get(keyOf(key));
+  get(key: ObjectKey | string): KubeObject | undefined {
+    return this.#objects.get(typeof key === "string" ? key : keyOf(key));
   }
 
-  list(): readonly KubeObject[] {
+  keys(): string[] {
+    return [...this.#objects.keys()];
+  }
+
+  list(): KubeObject[] {
     return [...this.#objects.values()];
   }
 
-  byIndex(index: string, value: string): readonly KubeObject[] {
-    const entry = this.#indexes.get(index);
-    if (entry === undefined) throw new Error(`no index ${index}`);
-    return [...(entry.keys.get(value) ?? [])].flatMap((key) => this.#objects.get(key) ?? []);
+  /** Objects that the index files under `value`. Throws `Error` for an index that was not declared. */
+  byIndex(name: string, value: string): readonly KubeObject[] {
+    const index = this.#indexes.get(name);
+    if (index === undefined) throw new Error(`cache has no index ${JSON.stringify(name)}`);
+    const keys = index.keys(value);
+    return keys === undefined ? NONE : [...keys].map((key) => this.#objects.get(key)!);
   }
 
-  /** Stores an object; undefined when it is the one already stored (same resourceVersion). */
-  put(object: KubeObject): CacheChange | undefined {
+  /** Stores an object; returns what it replaces. */
+  set(object: KubeObject): KubeObject | undefined {
     const key = keyOf(object.metadata);
     const previous = this.#objects.get(key);
-    const version = object.metadata.resourceVersion;
-    if (previous !== undefined && version !== undefined && previous.metadata.resourceVersion === version)
-      return undefined;
-    if (previous !== undefined) this.#unindex(key, previous);
+    for (const index of this.#indexes.values()) index.move(key, previous, object);
     this.#objects.set(key, object);
-    this.#index(key, object);
-    return { previous, current: object };
+    return previous;
   }
 
-  /** Removes an object; undefined when there is none. */
-  remove(key: ObjectKey): CacheChange | undefined {
-    const text = keyOf(key);
-    const previous = this.#objects.get(text);
-    if (previous === undefined) return undefined;
-    this.#objects.delete(text);
-    this.#unindex(text, previous);
-    return { previous, current: undefined };
+  /** Removes an object; returns it. */
+  delete(key: ObjectKey | string): KubeObject | undefined {
+    const name = typeof key === "string" ? key : keyOf(key);
+    const previous = this.#objects.get(name);
+    for (const index of this.#indexes.values()) index.move(name, previous, undefined);
+    this.#objects.delete(name);
+    return previous;
+  }
+}
+
+class Index {
+  readonly #values: IndexFunction;
+  readonly #keysByValue = new Map<string, Set<string>>();
+
+  constructor(values: IndexFunction) {
+    this.#values = values;
   }
 
-  #index(key: string, object: KubeObject): void {
-    for (const { values, keys } of this.#indexes.values())
-      for (const value of values(object)) {
-        const found = keys.get(value);
-        if (found === undefined) keys.set(value, new Set([key]));
-        else found.add(key);
-      }
+  keys(value: string): ReadonlySet<string> | undefined {
+    return this.#keysByValue.get(value);
   }
 
-  #unindex(key: string, object: KubeObject): void {
-    for (const { values, keys } of this.#indexes.values())
-      for (const value of values(object)) {
-        const found = keys.get(value);
-        found?.delete(key);
-        if (found?.size === 0) keys.delete(value);
-      }
+  move(key: string, from: KubeObject | undefined, to: KubeObject | undefined): void {
+    if (from !== undefined) for (const value of this.#values(from)) this.#drop(value, key);
+    if (to !== undefined) for (const value of this.#values(to)) this.#file(value, key);
+  }
+
+  #file(value: string, key: string): void {
+    const keys = this.#keysByValue.get(value);
+    if (keys === undefined) this.#keysByValue.set(value, new Set([key]));
+    else keys.add(key);
+  }
+
+  #drop(value: string, key: string): void {
+    const keys = this.#keysByValue.get(value);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#keysByValue.delete(value);
   }
 }

@@ -92,7 +92,11 @@ export interface KubeClient {
  * All items of a list, page by page. `resourceVersion` is that of the first page: a watch from there repeats at worst what a
  * later page already showed, and misses nothing.
  */
-export async function listAll(client: KubeClient, resource: Resource, options: ListOptions = {}): Promise<KubeList> {
+export async function listAll(
+  client: Pick<KubeClient, "list">,
+  resource: Resource,
+  options: ListOptions = {},
+): Promise<KubeList> {
   const first = await client.list(resource, { limit: LIST_PAGE_SIZE, ...options });
   const items = [...first.items];
   let continueToken = first.continueToken;

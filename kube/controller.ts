@@ -1,78 +1,190 @@
-import { type Logger, describeError } from "../telemetry/log.ts";
+import { describeError, type Logger, silentLogger } from "../telemetry/log.ts";
+import type { Counter, Family, Gauge, Histogram, MetricsRegistry } from "../telemetry/metrics.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { isConflict } from "./types.ts";
+import type { RateLimits } from "./rate-limiter.ts";
+import { isConflict, KubeError, keyOf, type ObjectKey, parseKey } from "./types.ts";
 import { WorkQueue } from "./workqueue.ts";
 
-/** What a pass over one key asks for. */
+/** A failure that repetition cannot cure, such as an invalid object: it waits for the next change instead. */
+export class TerminalError extends Error {
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = "TerminalError";
+  }
+}
+
+/** What a reconcile asks for: nothing, or to be called again after a time. */
 export interface ReconcileResult {
-  /** Look again after this long, even if nothing changes. */
   readonly requeueAfterMs?: number | undefined;
 }
 
-/** Brings what one key names into the wanted state. What it throws is tried again with growing delays. */
-export type Reconcile = (key: string, signal: AbortSignal) => Promise<ReconcileResult | undefined>;
+/** What a reconcile is given besides the key. */
+export interface ReconcileContext {
+  /** Aborts when the controller closes. */
+  readonly signal: AbortSignal;
+  /** Carries the key. */
+  readonly logger: Logger;
+}
 
-/** Parts of a controller. */
+/** Brings one object to its desired state. What it throws leads to a repetition with back-off. */
+export type Reconcile = (key: ObjectKey, context: ReconcileContext) => Promise<ReconcileResult>;
+
+/** What a controller takes. */
 export interface ControllerOptions {
+  /** Label of logs and metrics. */
   readonly name: string;
   readonly reconcile: Reconcile;
-  /** Keys worked on at once; default 1. */
-  readonly workers?: number | undefined;
-  readonly logger: Logger;
-  readonly clock?: Clock | undefined;
-  /** Told of each pass: how it ended and how many seconds it took. */
-  readonly onPass?: ((outcome: "success" | "error" | "requeue_after", seconds: number) => void) | undefined;
+  /** Keys worked on at once; default 1. One key is never worked on twice at once. */
+  readonly workers?: number;
+  readonly logger?: Logger;
+  readonly metrics?: ControllerMetrics;
+  readonly clock?: Clock;
+  readonly limits?: RateLimits;
 }
 
-/** A running controller. */
-export interface Controller {
-  readonly queue: WorkQueue;
-  /** Drops what waits and resolves when the running passes ended. */
-  close(): Promise<void>;
+/** Metrics under the names of controller-runtime, so that dashboards made for it go on working. */
+export interface ControllerMetrics {
+  readonly results: Family<Counter>;
+  readonly errors: Family<Counter>;
+  readonly seconds: Family<Histogram>;
+  readonly depth: Family<Gauge>;
 }
 
-/** Starts the workers of a controller over a queue of keys. */
-export function startController(options: ControllerOptions): Controller {
-  const clock = options.clock ?? systemClock;
-  const queue = new WorkQueue(clock);
-  const stop = new AbortController();
-  const pass = async (key: string): Promise<void> => {
-    const startedAt = clock.now();
-    const finish = (outcome: "success" | "error" | "requeue_after"): void =>
-      options.onPass?.(outcome, (clock.now() - startedAt) / 1000);
-    try {
-      const result = await options.reconcile(key, stop.signal);
-      queue.forget(key);
-      if (result?.requeueAfterMs !== undefined) queue.addAfter(key, result.requeueAfterMs);
-      finish(result?.requeueAfterMs === undefined ? "success" : "requeue_after");
-    } catch (error) {
-      if (stop.signal.aborted) return;
-      finish("error");
-      report(options, key, error, queue.failures(key));
-      queue.addRateLimited(key);
-    } finally {
-      queue.done(key);
-    }
-  };
-  const work = async (): Promise<void> => {
-    for (let key = await queue.take(); key !== undefined; key = await queue.take())
-      if (stop.signal.aborted) queue.done(key);
-      else await pass(key);
-  };
-  const workers = Array.from({ length: options.workers ?? 1 }, work);
+const SECONDS_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+/** Declares the metrics of all controllers of a process. */
+export function createControllerMetrics(registry: MetricsRegistry): ControllerMetrics {
+  const labels = ["controller"];
   return {
-    queue,
-    close: async () => {
-      stop.abort(new Error("the controller was closed"));
-      queue.close();
-      await Promise.all(workers);
-    },
+    results: registry.counter({
+      name: "controller_runtime_reconcile_total",
+      help: "Total number of reconciliations per controller",
+      labels: [...labels, "result"],
+    }),
+    errors: registry.counter({
+      name: "controller_runtime_reconcile_errors_total",
+      help: "Total number of reconciliation errors per controller",
+      labels,
+    }),
+    seconds: registry.histogram({
+      name: "controller_runtime_reconcile_time_seconds",
+      help: "Length of time per reconciliation per controller",
+      labels,
+      buckets: SECONDS_BUCKETS,
+    }),
+    depth: registry.gauge({ name: "workqueue_depth", help: "Current depth of workqueue", labels: ["name"] }),
   };
 }
 
-/** A write against an object that changed meanwhile is ordinary and tried again in silence. */
-function report(options: ControllerOptions, key: string, error: unknown, failures: number): void {
-  const fields = { controller: options.name, key, failures: failures + 1, error: describeError(error) };
-  if (isConflict(error)) options.logger.v(3, "reconciling again after a conflict", fields);
-  else options.logger.error("reconciling failed", fields);
+type Result = "success" | "requeue_after" | "error" | "terminal";
+
+/** A queue of keys and the workers that reconcile them. */
+export class Controller {
+  readonly #options: ControllerOptions;
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #queue: WorkQueue;
+  readonly #abort = new AbortController();
+  readonly #idleWaiters: (() => void)[] = [];
+  #workers: Promise<unknown> | undefined;
+
+  constructor(options: ControllerOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#logger = (options.logger ?? silentLogger).child({ controller: options.name });
+    const { limits } = options;
+    this.#queue = new WorkQueue({ clock: this.#clock, ...(limits === undefined ? {} : { limits }) });
+  }
+
+  /** Adds an object to the queue; adding it twice costs one reconcile. */
+  enqueue(key: ObjectKey | string): void {
+    this.#queue.add(typeof key === "string" ? key : keyOf(key));
+    this.#showDepth();
+  }
+
+  /** Adds an object after a time. */
+  enqueueAfter(key: ObjectKey | string, delayMs: number): void {
+    this.#queue.addAfter(typeof key === "string" ? key : keyOf(key), delayMs);
+  }
+
+  /** Begins to work; a second call does nothing. Keys may be added before. */
+  start(): void {
+    this.#workers ??= Promise.all(Array.from({ length: this.#options.workers ?? 1 }, () => this.#work()));
+  }
+
+  /** Resolves when nothing is ready, delayed or being worked on. */
+  whenIdle(): Promise<void> {
+    if (this.#queue.idle) return Promise.resolve();
+    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  /** Drops what waits, aborts what runs and waits for it to end. */
+  async close(): Promise<void> {
+    this.#abort.abort(new Error(`controller ${this.#options.name} closed`));
+    this.#queue.shutDown();
+    await this.#workers;
+  }
+
+  async #work(): Promise<void> {
+    for (let key = await this.#queue.get(); key !== undefined; key = await this.#queue.get()) {
+      this.#showDepth();
+      if (!this.#abort.signal.aborted) await this.#reconcile(key);
+      this.#queue.done(key);
+      if (this.#queue.idle) for (const resolve of this.#idleWaiters.splice(0)) resolve();
+    }
+  }
+
+  async #reconcile(key: string): Promise<void> {
+    const startedAt = this.#clock.now();
+    const { name, namespace } = parseKey(key);
+    const logger = this.#logger.child({ namespace, name });
+    const result = await this.#outcome(key, logger);
+    const { metrics, name: controller } = this.#options;
+    metrics?.results.labels(controller, result).inc();
+    metrics?.seconds.labels(controller).observe((this.#clock.now() - startedAt) / 1000);
+  }
+
+  async #outcome(key: string, logger: Logger): Promise<Result> {
+    try {
+      const { requeueAfterMs } = await this.#options.reconcile(parseKey(key), { signal: this.#abort.signal, logger });
+      this.#queue.forget(key);
+      if (requeueAfterMs === undefined) return "success";
+      this.#queue.addAfter(key, requeueAfterMs);
+      return "requeue_after";
+    } catch (error) {
+      return this.#failed(key, error, logger);
+    }
+  }
+
+  #failed(key: string, error: unknown, logger: Logger): Result {
+    if (this.#abort.signal.aborted) return "error";
+    this.#options.metrics?.errors.labels(this.#options.name).inc();
+    if (error instanceof TerminalError) {
+      this.#queue.forget(key);
+      logger.error("reconcile failed for good", { error });
+      return "terminal";
+    }
+    const fields = { error: describeError(error), failures: this.#queue.failures(key) + 1 };
+    if (isConflict(error)) logger.v(3, "reconcile met a conflict", fields);
+    else logger.error("reconcile failed", fields);
+    this.#repeat(key, error);
+    return "error";
+  }
+
+  #repeat(key: string, error: unknown): void {
+    const asked = error instanceof KubeError ? error.retryAfterSeconds : undefined;
+    if (asked === undefined) this.#queue.addRateLimited(key);
+    else this.#queue.addAfter(key, asked * 1000);
+  }
+
+  #showDepth(): void {
+    this.#options.metrics?.depth.labels(this.#options.name).set(this.#queue.length);
+  }
+}
+
+/** Creates a controller and starts it. */
+export function startController(options: ControllerOptions): Controller {
+  const controller = new Controller(options);
+  controller.start();
+  return controller;
 }

@@ -1,6 +1,4 @@
-import { Agent as HttpAgent, type IncomingMessage, type OutgoingHttpHeaders, request as httpRequest } from "node:http";
-import { Agent as HttpsAgent, type RequestOptions, request as httpsRequest } from "node:https";
-import { KubeConfig } from "@kubernetes/client-node";
+import type { IncomingMessage } from "node:http";
 import type {
   ApplyOptions,
   CallOptions,
@@ -12,207 +10,88 @@ import type {
   WatchOptions,
   WriteOptions,
 } from "./client.ts";
-import { brokenStream, connectionFailed, decodeEvent, statusError } from "./errors.ts";
-import { splitLines } from "./lines.ts";
-import { type Resource, apiPath, collectionPath, objectPath, resourceOf } from "./resources.ts";
-import { type KubeList, type KubeObject, type ObjectKey, type WatchEvent, KubeError, isNotFound } from "./types.ts";
+import { asConnectionError, type ClusterAccess, HttpTransport } from "./http-transport.ts";
+import { readLines } from "./json-lines.ts";
+import { apiPath, collectionPath, objectPath, type Resource, resourceOf } from "./resources.ts";
+import {
+  isNotFound,
+  KubeError,
+  type KubeList,
+  type KubeObject,
+  keyOf,
+  type ObjectKey,
+  type WatchEvent,
+} from "./types.ts";
+import { decodeList, decodeObject, decodeStatus, decodeWatchLine, isRecord, parseJson } from "./wire.ts";
 
-/** An answer without a byte for this long has failed; watches use their own limit. */
-const REQUEST_TIMEOUT_MS = 30_000;
-/** A watch without a byte for this long is taken for dead; servers send bookmarks about once a minute. */
-const WATCH_STALL_MS = 150_000;
-/** Answers larger than this are refused. */
-const MAX_RESPONSE_BYTES = 512 * 1024 * 1024;
+export { type KubeConfigSource, currentNamespace, loadKubeConfig } from "./kubeconfig.ts";
 
-const PATCH_TYPES = {
+/** What `createKubeClient` takes besides the credentials; all parts are optional. */
+export interface KubeClientOptions {
+  /** A request fails after this long without a byte; default 30 s. */
+  readonly requestIdleMs?: number;
+  /** A watch fails after this long without a byte; default is its own `timeoutSeconds` and half a minute more. */
+  readonly watchIdleMs?: number;
+  /** `User-Agent` of all requests; default `llmisvc`. */
+  readonly userAgent?: string;
+}
+
+/** A client that holds connections. */
+export interface HttpKubeClient extends KubeClient {
+  /** Closes all connections; running calls fail. */
+  close(): void;
+}
+
+const REQUEST_IDLE_MS = 30_000;
+const WATCH_TIMEOUT_SECONDS = 300;
+const WATCH_GRACE_MS = 30_000;
+/** Longest line of a watch: etcd holds objects up to 1.5 MB by default, so this is damage or abuse. */
+const MAX_LINE_BYTES = 64 * 1024 * 1024;
+
+const PATCH_TYPES: Readonly<Record<Patch["type"], string>> = {
+  json: "application/json-patch+json",
   merge: "application/merge-patch+json",
   strategic: "application/strategic-merge-patch+json",
-  json: "application/json-patch+json",
-} as const;
+};
+/** JSON is YAML, so the body stays JSON. */
 const APPLY_TYPE = "application/apply-patch+yaml";
-const METADATA_ONLY = ";as=PartialObjectMetadata";
-const META_VERSION = "meta.k8s.io";
 
-/** What a client may be told besides its configuration. */
-export interface ClientOptions {
-  /** Sent as `User-Agent`. */
-  readonly userAgent?: string | undefined;
-  /** A watch without a byte for this long ends with `Timeout`; default 150,000 ms. */
-  readonly watchStallMs?: number | undefined;
-  readonly requestTimeoutMs?: number | undefined;
-}
+type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/**
- * Where the API server is and how to prove who asks: the file(s) named by `KUBECONFIG`, else the pod's service account,
- * else `~/.kube/config`. `path` overrides them all. Errors: what @kubernetes/client-node throws for unreadable files.
- */
-export function loadKubeConfig(path?: string): KubeConfig {
-  const config = new KubeConfig();
-  if (path === undefined || path === "") config.loadFromDefault();
-  else config.loadFromFile(path);
-  return config;
-}
-
-/** A configuration from the text of a kubeconfig file. */
-export function parseKubeConfig(text: string): KubeConfig {
-  const config = new KubeConfig();
-  config.loadFromString(text);
-  return config;
-}
-
-/** Creates a client over keep-alive HTTP/1.1 connections. Errors: `Error` where the configuration names no cluster. */
-export function createKubeClient(config: KubeConfig, options: ClientOptions = {}): KubeClient {
-  return new HttpKubeClient(new Transport(config, options));
-}
-
-interface Call {
-  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+interface Request {
+  /** Start of error messages: `get Pod default/a`. */
+  readonly action: string;
+  readonly method: string;
   readonly path: string;
-  readonly query?: Readonly<Record<string, string | undefined>>;
+  readonly query?: Query;
   readonly body?: unknown;
   readonly contentType?: string;
   readonly accept?: string;
-  readonly signal?: AbortSignal | undefined;
-  readonly timeoutMs?: number;
+  readonly signal: AbortSignal | undefined;
 }
 
-/** Sends requests with the configuration's credentials. */
-class Transport {
-  readonly #config: KubeConfig;
-  readonly #base: URL;
-  readonly #agent: HttpAgent | HttpsAgent;
-  readonly #userAgent: string;
-  readonly requestTimeoutMs: number;
-  readonly watchStallMs: number;
+/** A client of the API server that a kubeconfig's current context names. No request is sent yet. */
+export function createKubeClient(config: ClusterAccess, options: KubeClientOptions = {}): HttpKubeClient {
+  return new RawJsonClient(config, options);
+}
 
-  constructor(config: KubeConfig, options: ClientOptions) {
-    const cluster = config.getCurrentCluster();
-    if (cluster === null) throw new Error("the kubeconfig names no current cluster: set current-context");
-    this.#config = config;
-    this.#base = new URL(cluster.server);
-    const agentOptions = { keepAlive: true, maxSockets: 64 };
-    this.#agent = this.#base.protocol === "https:" ? new HttpsAgent(agentOptions) : new HttpAgent(agentOptions);
-    this.#userAgent = options.userAgent ?? "llmisvc";
-    this.requestTimeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
-    this.watchStallMs = options.watchStallMs ?? WATCH_STALL_MS;
+class RawJsonClient implements HttpKubeClient {
+  readonly #transport: HttpTransport;
+  readonly #options: KubeClientOptions;
+
+  constructor(config: ClusterAccess, options: KubeClientOptions) {
+    this.#transport = new HttpTransport(config);
+    this.#options = options;
   }
 
-  /** Opens a request and resolves with its answer, whatever its status. */
-  async open(call: Call): Promise<IncomingMessage> {
-    call.signal?.throwIfAborted();
-    const options = await this.#options(call);
-    const send = this.#base.protocol === "https:" ? httpsRequest : httpRequest;
-    return await new Promise((resolve, reject) => {
-      const request = send(options, resolve);
-      const fail = (error: Error): void => reject(call.signal?.aborted === true ? call.signal.reason : error);
-      request.on("error", (error) => fail(connectionFailed(call, error)));
-      request.setTimeout(call.timeoutMs ?? this.requestTimeoutMs, () => request.destroy(new Error("timed out")));
-      const abort = (): void => void request.destroy();
-      call.signal?.addEventListener("abort", abort, { once: true });
-      request.once("close", () => call.signal?.removeEventListener("abort", abort));
-      request.end(call.body === undefined ? undefined : JSON.stringify(call.body));
-    });
-  }
-
-  async #options(call: Call): Promise<RequestOptions> {
-    const options: RequestOptions = {};
-    await this.#config.applyToHTTPSOptions(options);
-    const query = new URLSearchParams();
-    for (const [name, value] of Object.entries(call.query ?? {})) if (value !== undefined) query.set(name, value);
-    const suffix = query.size === 0 ? "" : `?${query.toString()}`;
-    return {
-      ...options,
-      agent: this.#agent,
-      protocol: this.#base.protocol,
-      hostname: this.#base.hostname.replace(/^\[|\]$/g, ""),
-      port: this.#base.port,
-      method: call.method,
-      path: `${this.#base.pathname.replace(/\/$/, "")}${call.path}${suffix}`,
-      headers: {
-        ...(options.headers as OutgoingHttpHeaders | undefined),
-        accept: call.accept ?? "application/json",
-        "user-agent": this.#userAgent,
-        ...(call.body === undefined ? {} : { "content-type": call.contentType ?? "application/json" }),
-      },
-    };
-  }
-}
-
-async function readAll(response: IncomingMessage, call: Call): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of response) {
-      const bytes: Buffer = chunk;
-      size += bytes.length;
-      if (size > MAX_RESPONSE_BYTES) throw new Error(`answer larger than ${MAX_RESPONSE_BYTES} bytes`);
-      chunks.push(bytes);
-    }
-  } catch (error) {
-    if (call.signal?.aborted === true) throw call.signal.reason;
-    throw connectionFailed(call, error);
-  }
-  return Buffer.concat(chunks).toString("utf8");
-}
-
-function parseAnswer(text: string, call: Call): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw brokenStream(`${call.method} ${call.path}: the answer is not JSON`, error);
-  }
-}
-
-const asObject = (value: unknown): KubeObject => value as KubeObject;
-
-/** Items of typed lists carry neither kind nor apiVersion: the list's own stand for them. */
-function asList(value: unknown, resource: Resource): KubeList {
-  const list = value as { items?: unknown[] | null; metadata?: { resourceVersion?: string; continue?: string } };
-  const next = list.metadata?.continue;
-  return {
-    items: (list.items ?? []).map((item) => typed(asObject(item), resource)),
-    resourceVersion: list.metadata?.resourceVersion ?? "",
-    ...(next === undefined || next === "" ? {} : { continueToken: next }),
-  };
-}
-
-function typed(object: KubeObject, { apiVersion, kind }: Resource): KubeObject {
-  if (object.apiVersion !== undefined && !object.apiVersion.startsWith(META_VERSION)) return object;
-  return { ...object, apiVersion, kind };
-}
-
-function selectionQuery(selection: Selection): Record<string, string | undefined> {
-  return { labelSelector: selection.labelSelector, fieldSelector: selection.fieldSelector };
-}
-
-function accept(kind: "PartialObjectMetadataList" | "PartialObjectMetadata", selection: Selection): string {
-  if (selection.metadataOnly !== true) return "application/json";
-  return `application/json${METADATA_ONLY}${kind.endsWith("List") ? "List" : ""};v=v1;g=${META_VERSION}`;
-}
-
-function writeQuery(options: WriteOptions): Record<string, string | undefined> {
-  return { fieldManager: options.fieldManager, dryRun: options.dryRun === true ? "All" : undefined };
-}
-
-const keyOfObject = ({ metadata }: KubeObject): ObjectKey => ({ namespace: metadata.namespace, name: metadata.name });
-
-class HttpKubeClient implements KubeClient {
-  readonly #transport: Transport;
-
-  constructor(transport: Transport) {
-    this.#transport = transport;
-  }
-
-  async #call(call: Call): Promise<unknown> {
-    const response = await this.#transport.open(call);
-    const text = await readAll(response, call);
-    const status = response.statusCode ?? 0;
-    if (status < 200 || status > 299) throw statusError(status, text, response.headers["retry-after"], call);
-    return text === "" ? undefined : parseAnswer(text, call);
+  close(): void {
+    this.#transport.close();
   }
 
   async get(resource: Resource, key: ObjectKey, options: CallOptions = {}): Promise<KubeObject> {
-    return asObject(await this.#call({ method: "GET", path: objectPath(resource, key), signal: options.signal }));
+    const action = describe("get", resource, key);
+    const path = objectPath(resource, key);
+    return decodeObject(await this.#json({ action, method: "GET", path, signal: options.signal }), resource);
   }
 
   async find(resource: Resource, key: ObjectKey, options: CallOptions = {}): Promise<KubeObject | undefined> {
@@ -225,90 +104,82 @@ class HttpKubeClient implements KubeClient {
   }
 
   async list(resource: Resource, options: ListOptions = {}): Promise<KubeList> {
-    const query = {
-      ...selectionQuery(options),
-      limit: options.limit === undefined ? undefined : String(options.limit),
-      continue: options.continueToken,
-      resourceVersion: options.resourceVersion,
-    };
-    const path = collectionPath(resource, options.namespace);
-    const header = accept("PartialObjectMetadataList", options);
-    return asList(await this.#call({ method: "GET", path, query, accept: header, signal: options.signal }), resource);
+    const { limit, continueToken, resourceVersion, metadataOnly = false } = options;
+    // A continue token carries the version; sending both is an error.
+    const version = continueToken === undefined ? resourceVersion : undefined;
+    const answer = await this.#json({
+      action: `list ${resource.plural}`,
+      method: "GET",
+      path: collectionPath(resource, options.namespace),
+      query: { ...selectionQuery(options), limit, continue: continueToken, resourceVersion: version },
+      accept: acceptHeader(metadataOnly, "PartialObjectMetadataList"),
+      signal: options.signal,
+    });
+    return decodeList(answer, resource, metadataOnly);
   }
 
-  async create(object: KubeObject, options: WriteOptions = {}): Promise<KubeObject> {
-    const path = collectionPath(resourceOf(object), object.metadata.namespace);
-    return asObject(await this.#write("POST", path, object, options));
+  create(object: KubeObject, options: WriteOptions = {}): Promise<KubeObject> {
+    const resource = resourceOf(object);
+    const path =
+      options.subresource === undefined
+        ? collectionPath(resource, requireNamespace(resource, object))
+        : objectPath(resource, object.metadata, options.subresource);
+    return this.#write("create", "POST", path, resource, object, options);
   }
 
-  async update(object: KubeObject, options: WriteOptions = {}): Promise<KubeObject> {
-    const path = objectPath(resourceOf(object), keyOfObject(object), options.subresource);
-    return asObject(await this.#write("PUT", path, object, options));
+  update(object: KubeObject, options: WriteOptions = {}): Promise<KubeObject> {
+    const resource = resourceOf(object);
+    const path = objectPath(resource, object.metadata, options.subresource);
+    return this.#write("update", "PUT", path, resource, object, options);
   }
 
-  async updateStatus(object: KubeObject, options: WriteOptions = {}): Promise<KubeObject> {
-    return await this.update(object, { ...options, subresource: "status" });
+  updateStatus(object: KubeObject, options: WriteOptions = {}): Promise<KubeObject> {
+    return this.update(object, { ...options, subresource: "status" });
   }
 
-  async #write(method: "POST" | "PUT", path: string, body: unknown, options: WriteOptions): Promise<unknown> {
-    return await this.#call({ method, path, body, query: writeQuery(options), signal: options.signal });
+  apply(object: KubeObject, options: ApplyOptions): Promise<KubeObject> {
+    const resource = resourceOf(object);
+    const path = objectPath(resource, object.metadata, options.subresource);
+    return this.#write("apply", "PATCH", path, resource, object, options, APPLY_TYPE);
   }
 
-  async apply(object: KubeObject, options: ApplyOptions): Promise<KubeObject> {
-    const path = objectPath(resourceOf(object), keyOfObject(object), options.subresource);
-    const query = { ...writeQuery(options), force: options.force === true ? "true" : undefined };
-    const call = { method: "PATCH", path, query, body: object, contentType: APPLY_TYPE } as const;
-    return asObject(await this.#call({ ...call, signal: options.signal }));
-  }
-
-  async applyStatus(object: KubeObject, options: ApplyOptions): Promise<KubeObject> {
-    return await this.apply(object, { ...options, subresource: "status" });
+  applyStatus(object: KubeObject, options: ApplyOptions): Promise<KubeObject> {
+    return this.apply(object, { ...options, subresource: "status" });
   }
 
   async patch(resource: Resource, key: ObjectKey, patch: Patch, options: WriteOptions = {}): Promise<KubeObject> {
-    const path = objectPath(resource, key, options.subresource);
-    const call = { method: "PATCH", path, query: writeQuery(options), body: patch.body } as const;
-    return asObject(await this.#call({ ...call, contentType: PATCH_TYPES[patch.type], signal: options.signal }));
+    const answer = await this.#json({
+      action: describe("patch", resource, key),
+      method: "PATCH",
+      path: objectPath(resource, key, options.subresource),
+      query: writeQuery(options),
+      body: patch.body,
+      contentType: PATCH_TYPES[patch.type],
+      signal: options.signal,
+    });
+    return decodeObject(answer, resource);
   }
 
   async delete(resource: Resource, key: ObjectKey, options: DeleteOptions = {}): Promise<void> {
     const { uid, resourceVersion, propagationPolicy, gracePeriodSeconds } = options;
-    const body = {
-      apiVersion: "v1",
-      kind: "DeleteOptions",
-      propagationPolicy,
-      gracePeriodSeconds,
-      ...(uid === undefined && resourceVersion === undefined ? {} : { preconditions: { uid, resourceVersion } }),
-    };
-    await this.#call({ method: "DELETE", path: objectPath(resource, key), body, signal: options.signal });
+    const preconditions = uid === undefined && resourceVersion === undefined ? undefined : { uid, resourceVersion };
+    await this.#json({
+      action: describe("delete", resource, key),
+      method: "DELETE",
+      path: objectPath(resource, key),
+      body: { apiVersion: "v1", kind: "DeleteOptions", preconditions, propagationPolicy, gracePeriodSeconds },
+      signal: options.signal,
+    });
   }
 
   async *watch(resource: Resource, options: WatchOptions): AsyncGenerator<WatchEvent> {
-    const call: Call = {
-      method: "GET",
-      path: collectionPath(resource, options.namespace),
-      query: {
-        ...selectionQuery(options),
-        watch: "true",
-        resourceVersion: options.resourceVersion,
-        allowWatchBookmarks: options.bookmarks === false ? undefined : "true",
-        timeoutSeconds: options.timeoutSeconds === undefined ? undefined : String(options.timeoutSeconds),
-      },
-      accept: accept("PartialObjectMetadata", options),
-      signal: options.signal,
-      timeoutMs: this.#transport.watchStallMs,
-    };
-    const response = await this.#transport.open(call);
-    const status = response.statusCode ?? 0;
-    if (status !== 200) throw statusError(status, await readAll(response, call), undefined, call);
+    const { metadataOnly = false, signal } = options;
+    const action = `watch ${resource.plural}`;
+    const response = await this.#openWatch(resource, options, action);
     try {
-      for await (const line of splitLines(response)) {
-        const event = decodeEvent(line, call);
-        yield event.type === "BOOKMARK" ? event : { ...event, object: typed(event.object, resource) };
-      }
+      for await (const line of readLines(response, MAX_LINE_BYTES)) yield decodeWatchLine(line, resource, metadataOnly);
     } catch (error) {
-      if (options.signal?.aborted === true) throw options.signal.reason;
-      throw error instanceof KubeError ? error : connectionFailed(call, error);
+      throw watchError(error, action, signal);
     } finally {
       response.destroy();
     }
@@ -316,18 +187,148 @@ class HttpKubeClient implements KubeClient {
 
   async serves(resource: Resource, options: CallOptions = {}): Promise<boolean> {
     try {
-      const path = apiPath(resource.apiVersion);
-      const list = (await this.#call({ method: "GET", path, signal: options.signal })) as {
-        resources?: { name?: string }[];
-      };
-      return (list.resources ?? []).some(({ name }) => name === resource.plural);
+      const answer = await this.getRaw(apiPath(resource.apiVersion), options);
+      const served = isRecord(answer) && Array.isArray(answer["resources"]) ? answer["resources"] : [];
+      return served.some((entry) => isRecord(entry) && entry["name"] === resource.plural);
     } catch (error) {
       if (isNotFound(error)) return false;
       throw error;
     }
   }
 
-  async getRaw(path: string, options: CallOptions = {}): Promise<unknown> {
-    return await this.#call({ method: "GET", path, signal: options.signal });
+  getRaw(path: string, options: CallOptions = {}): Promise<unknown> {
+    return this.#json({ action: `get ${path}`, method: "GET", path, signal: options.signal });
   }
+
+  async #write(
+    verb: string,
+    method: string,
+    path: string,
+    resource: Resource,
+    object: KubeObject,
+    options: WriteOptions & { readonly force?: boolean | undefined },
+    contentType = "application/json",
+  ): Promise<KubeObject> {
+    const action = describe(verb, resource, object.metadata);
+    const query = { ...writeQuery(options), force: options.force === true ? true : undefined };
+    const answer = await this.#json({ action, method, path, query, body: object, contentType, signal: options.signal });
+    return decodeObject(answer, resource);
+  }
+
+  async #openWatch(resource: Resource, options: WatchOptions, action: string): Promise<IncomingMessage> {
+    const { timeoutSeconds = WATCH_TIMEOUT_SECONDS, bookmarks = true, metadataOnly = false } = options;
+    const query = {
+      ...selectionQuery(options),
+      watch: true,
+      resourceVersion: options.resourceVersion,
+      allowWatchBookmarks: bookmarks ? true : undefined,
+      timeoutSeconds,
+    };
+    const path = collectionPath(resource, options.namespace);
+    const accept = acceptHeader(metadataOnly, "PartialObjectMetadata");
+    const idleMs = this.#options.watchIdleMs ?? timeoutSeconds * 1000 + WATCH_GRACE_MS;
+    return this.#open({ action, method: "GET", path, query, accept, signal: options.signal }, idleMs);
+  }
+
+  /** A response of status 2xx. Errors: `KubeError` for any other. */
+  async #open(request: Request, idleMs: number): Promise<IncomingMessage> {
+    const { action, method, path, query = {}, contentType = "application/json", signal } = request;
+    const body = request.body === undefined ? undefined : JSON.stringify(request.body);
+    const headers = {
+      accept: request.accept ?? "application/json",
+      "user-agent": this.#options.userAgent ?? "llmisvc",
+      ...(body === undefined ? {} : { "content-type": contentType, "content-length": String(Buffer.byteLength(body)) }),
+    };
+    const call = { method, path: path + encodeQuery(query), headers, body, signal, idleMs };
+    const response = await this.#transport.open(call).catch((error: unknown) => {
+      throw withAction(error, action);
+    });
+    const status = response.statusCode ?? 0;
+    if (status >= 200 && status < 300) return response;
+    throw await refusal(response, status, action, signal);
+  }
+
+  async #json(request: Request): Promise<unknown> {
+    const response = await this.#open(request, this.#options.requestIdleMs ?? REQUEST_IDLE_MS);
+    const text = await readText(response, request.action, request.signal);
+    return text === "" ? undefined : parseJson(text, `${request.action}: answer`);
+  }
+}
+
+function describe(verb: string, resource: Resource, key: ObjectKey): string {
+  return `${verb} ${resource.kind} ${keyOf(key)}`;
+}
+
+function requireNamespace(resource: Resource, object: KubeObject): string | undefined {
+  const { namespace, name } = object.metadata;
+  if (resource.namespaced && (namespace === undefined || namespace === ""))
+    throw new Error(`${resource.kind} "${name}": metadata.namespace is required for a namespaced kind`);
+  return namespace;
+}
+
+function selectionQuery(selection: Selection): Query {
+  return { labelSelector: selection.labelSelector, fieldSelector: selection.fieldSelector };
+}
+
+function writeQuery(options: WriteOptions): Query {
+  return { fieldManager: options.fieldManager, dryRun: options.dryRun === true ? "All" : undefined };
+}
+
+function encodeQuery(query: Query): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, String(value));
+  const text = parameters.toString();
+  return text === "" ? "" : `?${text}`;
+}
+
+function acceptHeader(metadataOnly: boolean, as: string): string {
+  return metadataOnly ? `application/json;as=${as};g=meta.k8s.io;v=v1,application/json` : "application/json";
+}
+
+async function readText(response: IncomingMessage, action: string, signal: AbortSignal | undefined): Promise<string> {
+  try {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of response) chunks.push(chunk);
+    return Buffer.concat(chunks).toString("utf8");
+  } catch (error) {
+    throw withAction(asConnectionError(error, signal), action);
+  }
+}
+
+async function refusal(
+  response: IncomingMessage,
+  status: number,
+  action: string,
+  signal: AbortSignal | undefined,
+): Promise<KubeError> {
+  const text = await readText(response, action, signal);
+  const error = decodeStatus(jsonOrText(text), status, action);
+  const retryAfter = Number(response.headers["retry-after"]);
+  if (error.retryAfterSeconds !== undefined || !(retryAfter >= 0)) return error;
+  const { code, reason, message, details } = error;
+  return new KubeError({ code, reason, message, details, retryAfterSeconds: retryAfter });
+}
+
+function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Prefixes an error that arose below with what was being done; other reasons of a signal pass as they are. */
+function withAction(error: unknown, action: string): unknown {
+  if (!(error instanceof KubeError) || error.code !== 0) return error;
+  const { code, reason, message, cause } = error;
+  return new KubeError({ code, reason, message: `${action}: ${message}`, cause });
+}
+
+/** Socket errors carry a code; anything else that ends the reading of lines is damage of the stream. */
+function watchError(error: unknown, action: string, signal: AbortSignal | undefined): unknown {
+  if (signal?.aborted === true) return signal.reason;
+  if (error instanceof KubeError) return withAction(error, action);
+  if (error instanceof Error && "code" in error && error.code === "ECONNRESET")
+    return withAction(asConnectionError(error, signal), action);
+  return new KubeError({ code: 0, reason: "BrokenStream", message: `${action}: damaged stream`, cause: error });
 }

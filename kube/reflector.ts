@@ -1,196 +1,291 @@
-import { type Logger, describeError, VERBOSITY } from "../telemetry/log.ts";
-import { Cache, type CacheChange, type CacheReader, type IndexFunction } from "./cache.ts";
-import { type KubeClient, type Selection, listAll } from "./client.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { describeError, silentLogger } from "../telemetry/log.ts";
+import type { Counter, Family, MetricsRegistry } from "../telemetry/metrics.ts";
+import { exponentialDelay, jitter } from "./backoff.ts";
+import { ObjectCache } from "./cache.ts";
+import { type KubeClient, listAll, type Selection } from "./client.ts";
 import { type Clock, pause, systemClock } from "./clock.ts";
 import type { Resource } from "./resources.ts";
-import { type KubeObject, isGone, isNotFound, keyOf } from "./types.ts";
+import { isGone, isNotFound, KubeError, type KubeObject, keyOf, type WatchEvent } from "./types.ts";
 
-/** First wait after a failure, doubled with each further one, half of it random (client-go's reflector). */
-const BACKOFF_MS = 800;
-const MAX_BACKOFF_MS = 30_000;
-/** A watch that lived this long makes the next failure the first again. */
-const HEALTHY_MS = 120_000;
-/** Each watch asks the server to end it after 300 to 600 s, so that a half-dead connection does not last. */
-const WATCH_SECONDS = 300;
+/** One change of the cache. `deleted` carries the last state known, which for a deletion noticed by a list may be old. */
+export type ObjectChange =
+  | { readonly type: "added"; readonly object: KubeObject }
+  | { readonly type: "updated"; readonly object: KubeObject; readonly previous: KubeObject }
+  | { readonly type: "deleted"; readonly object: KubeObject };
 
-/** How the attempts to follow a kind ended, counted. */
-export interface ReflectorCounts {
-  lists: number;
-  watches: number;
-  failures: number;
-  expired: number;
-}
+/** Told of every change after it is in the cache. What it throws is logged and costs nobody else an event. */
+export type ChangeHandler = (change: ObjectChange) => void;
 
-/** What a reflector follows, and who is told. */
-export interface ReflectorOptions extends Selection {
-  readonly indexes?: Readonly<Record<string, IndexFunction>> | undefined;
-  /** Called once for each change of the cache, in order. What it throws is logged and costs nothing else. */
-  readonly onChange?: ((change: CacheChange) => void) | undefined;
-  readonly logger: Logger;
-  readonly clock?: Clock | undefined;
-  readonly backoffMs?: number | undefined;
-}
-
-/** A local copy of the objects of one kind that follows the API server until it is closed. */
-export interface Reflector {
+/** What a reflector takes. */
+export interface ReflectorOptions {
+  readonly client: Pick<KubeClient, "list" | "watch">;
   readonly resource: Resource;
-  readonly cache: CacheReader;
-  readonly counts: Readonly<ReflectorCounts>;
-  /** Resolves when the first list is in; for a kind that is not served, when that is known. */
-  readonly synced: Promise<void>;
-  readonly hasSynced: boolean;
-  /** Resolves when nothing is running any more. */
-  close(): Promise<void>;
+  /** Default: all objects of the cluster. */
+  readonly selection?: Selection;
+  /** Where objects are kept; default is a cache without indexes. The reflector alone writes to it. */
+  readonly cache?: ObjectCache;
+  /** Shrinks objects before they are kept, such as `withoutManagedFields`. */
+  readonly transform?: (object: KubeObject) => KubeObject;
+  /** Whether the kind may be absent: the cache is then empty and in sync, and the kind is looked for again. Default false. */
+  readonly optional?: boolean;
+  readonly logger?: Logger;
+  readonly metrics?: ReflectorMetrics;
+  readonly clock?: Clock;
+}
+
+/** Counts of what happened to watches, by kind. */
+export interface ReflectorMetrics {
+  readonly outcomes: Family<Counter>;
+}
+
+/** Declares the metrics of all reflectors of a process. */
+export function createReflectorMetrics(registry: MetricsRegistry): ReflectorMetrics {
+  const name = "kube_reflector_outcomes_total";
+  const help = "Lists and ends of watches by kind and outcome.";
+  return { outcomes: registry.counter({ name, help, labels: ["kind", "outcome"], maxSeries: 1000 }) };
+}
+
+/** Drops `metadata.managedFields`, often half of an object, which only those need who apply it. */
+export function withoutManagedFields(object: KubeObject): KubeObject {
+  if (object.metadata.managedFields === undefined) return object;
+  const { managedFields: _, ...metadata } = object.metadata;
+  return { ...object, metadata };
+}
+
+/** Keeps the managedFields of one manager, which is what `kube/apply.ts` compares. */
+export function managedFieldsOf(manager: string): (object: KubeObject) => KubeObject {
+  return (object) => {
+    const entries = object.metadata.managedFields;
+    if (entries === undefined) return object;
+    return {
+      ...object,
+      metadata: { ...object.metadata, managedFields: entries.filter((entry) => entry.manager === manager) },
+    };
+  };
+}
+
+const BACKOFF = { baseMs: 800, maxMs: 30_000 };
+/** A connection that held this long clears the back-off. */
+const HEALTHY_MS = 120_000;
+/** A watch that the server ended after at least this long is renewed at once. */
+const ORDERLY_MS = 5_000;
+const WATCH_MIN_SECONDS = 300;
+/** Faults in a row without an event or bookmark between them after which only a new list is trusted. */
+const MAX_STUCK_FAULTS = 3;
+
+type Outcome = "ended" | "expired" | "absent" | "damaged" | "stalled" | "cut" | "refused" | "failed";
+
+interface Attempt {
+  readonly outcome: Outcome;
+  readonly error?: unknown;
 }
 
 /**
- * Follows a kind: list, then watch from the list's resourceVersion; cut, stalled or damaged watches go on from the last
- * version seen, expired ones start again with a list whose missing objects are deletions. A kind that is not served counts
- * as empty and is looked for again.
+ * Mirrors the objects of a selection into a cache by list and watch, and tells handlers of every change. It never gives up:
+ * cut, stalled and damaged watches go on from the last version seen; an expired version leads to a new list, from which
+ * missed deletions are made up. Changes of one object are told in order; states between two lists may be skipped.
  */
-export function startReflector(client: KubeClient, resource: Resource, options: ReflectorOptions): Reflector {
-  return new ListWatch(client, resource, options);
-}
-
-class ListWatch implements Reflector {
-  readonly resource: Resource;
-  readonly counts: ReflectorCounts = { lists: 0, watches: 0, failures: 0, expired: 0 };
-  readonly #client: KubeClient;
+export class Reflector {
+  readonly cache: ObjectCache;
   readonly #options: ReflectorOptions;
+  readonly #logger: Logger;
   readonly #clock: Clock;
-  readonly #cache: Cache;
-  readonly #stop = new AbortController();
-  readonly #ready = Promise.withResolvers<void>();
-  readonly #loop: Promise<void>;
-  /** Version to watch from; undefined: list first. */
-  #version: string | undefined;
-  #failuresInRow = 0;
-  #synced = false;
+  readonly #handlers = new Set<ChangeHandler>();
+  readonly #abort = new AbortController();
+  readonly #synced = Promise.withResolvers<void>();
+  #isSynced = false;
+  #running: Promise<void> | undefined;
+  #resourceVersion: string | undefined;
+  #failures = 0;
+  #stuckFaults = 0;
 
-  constructor(client: KubeClient, resource: Resource, options: ReflectorOptions) {
-    this.#client = client;
-    this.resource = resource;
+  constructor(options: ReflectorOptions) {
     this.#options = options;
+    this.cache = options.cache ?? new ObjectCache();
+    this.#logger = (options.logger ?? silentLogger).child({ kind: options.resource.kind });
     this.#clock = options.clock ?? systemClock;
-    this.#cache = new Cache(options.indexes);
-    this.#loop = this.#run();
+    // Whoever waits gets the rejection; without a waiter it must not end the process.
+    this.#synced.promise.catch(() => {});
   }
 
-  get cache(): CacheReader {
-    return this.#cache;
+  /** Whether the cache has held a complete list once. */
+  get synced(): boolean {
+    return this.#isSynced;
   }
 
-  get synced(): Promise<void> {
-    return this.#ready.promise;
+  /** Resolves once `synced`; rejects when the reflector is closed before. */
+  whenSynced(): Promise<void> {
+    return this.#synced.promise;
   }
 
-  get hasSynced(): boolean {
-    return this.#synced;
+  /** Adds a handler, which is told of the present objects as `added` first. The returned function removes it. */
+  subscribe(handler: ChangeHandler): () => void {
+    this.#handlers.add(handler);
+    for (const object of this.cache.list()) this.#tell(handler, { type: "added", object });
+    return () => void this.#handlers.delete(handler);
   }
 
+  /** Begins to list and watch; a second call does nothing. */
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Ends the watch and waits until nothing runs. The cache keeps its objects. */
   async close(): Promise<void> {
-    this.#stop.abort(new Error("the reflector was closed"));
-    this.#ready.resolve();
-    await this.#loop;
+    const reason = new Error("reflector closed");
+    this.#abort.abort(reason);
+    this.#synced.reject(reason);
+    await this.#running;
   }
 
   async #run(): Promise<void> {
-    const { signal } = this.#stop;
+    const { signal } = this.#abort;
     while (!signal.aborted) {
       const startedAt = this.#clock.now();
-      try {
-        this.#version ??= await this.#list();
-        await this.#watch(this.#version);
-        if (this.#clock.now() - startedAt >= this.#backoffMs) this.#failuresInRow = 0;
-        else await this.#wait();
-      } catch (error) {
-        if (signal.aborted) return;
-        if (this.#clock.now() - startedAt >= HEALTHY_MS) this.#failuresInRow = 0;
-        this.#failed(error);
-        await this.#wait();
-      }
+      const attempt = await this.#attempt();
+      if (signal.aborted) return;
+      this.#note(attempt);
+      await this.#pause(this.#delay(attempt, this.#clock.now() - startedAt));
     }
   }
 
-  get #backoffMs(): number {
-    return this.#options.backoffMs ?? BACKOFF_MS;
+  #pause(delayMs: number): Promise<void> {
+    return delayMs <= 0 ? Promise.resolve() : pause(this.#clock, delayMs, this.#abort.signal);
   }
 
-  async #wait(): Promise<void> {
-    const delayMs = Math.min(MAX_BACKOFF_MS, this.#backoffMs * 2 ** this.#failuresInRow++);
-    await pause(this.#clock, delayMs * (0.5 + this.#clock.random()), this.#stop.signal);
-  }
-
-  #failed(error: unknown): void {
-    if (isGone(error)) {
-      this.counts.expired++;
-      this.#version = undefined;
-      return;
+  /** A list where one is needed, then one watch until it ends. */
+  async #attempt(): Promise<Attempt> {
+    try {
+      this.#resourceVersion ??= await this.#relist();
+      await this.#watch(this.#resourceVersion);
+      return { outcome: "ended" };
+    } catch (error) {
+      return this.#fault(error);
     }
-    this.counts.failures++;
-    if (isNotFound(error)) {
-      this.#replace([]);
-      this.#version = undefined;
-    }
-    this.#options.logger.v(VERBOSITY.verbose, "following again", {
-      kind: this.resource.kind,
-      apiVersion: this.resource.apiVersion,
-      error: describeError(error),
-    });
   }
 
-  get #selection(): Selection & { signal: AbortSignal } {
-    const { namespace, labelSelector, fieldSelector, metadataOnly } = this.#options;
-    return { namespace, labelSelector, fieldSelector, metadataOnly, signal: this.#stop.signal };
+  #fault(error: unknown): Attempt {
+    const outcome = classify(error);
+    const stuck = ++this.#stuckFaults >= MAX_STUCK_FAULTS;
+    if (outcome === "expired" || outcome === "absent" || stuck) this.#resourceVersion = undefined;
+    if (stuck) this.#stuckFaults = 0;
+    if (outcome === "absent" && this.#options.optional === true) this.#replaceAll([]);
+    return { outcome, error };
   }
 
-  async #list(): Promise<string> {
-    this.counts.lists++;
-    const { items, resourceVersion } = await listAll(this.#client, this.resource, this.#selection);
-    this.#replace(items);
-    return resourceVersion;
+  #note({ outcome, error }: Attempt): void {
+    this.#count(outcome);
+    if (error === undefined) return;
+    const expected = outcome === "expired" || (outcome === "absent" && this.#options.optional === true);
+    const fields = { outcome, error: describeError(error) };
+    if (expected || this.#failures === 0) this.#logger.v(3, "watch interrupted", fields);
+    else
+      this.#logger.warn("watch keeps failing; the cache may be out of date", { ...fields, failures: this.#failures });
   }
 
-  #replace(items: readonly KubeObject[]): void {
+  #count(outcome: Outcome | "listed"): void {
+    this.#options.metrics?.outcomes.labels(this.#options.resource.kind, outcome).inc();
+  }
+
+  /** The first fault after a healthy time is repeated at once, so that a cut connection costs no time. */
+  #delay({ outcome, error }: Attempt, lastedMs: number): number {
+    const orderly = outcome === "ended" && lastedMs >= ORDERLY_MS;
+    if (orderly || lastedMs >= HEALTHY_MS) this.#failures = 0;
+    if (orderly) return 0;
+    const failures = this.#failures++;
+    const delay = failures === 0 ? 0 : jitter(exponentialDelay(BACKOFF, failures - 1), this.#clock.random);
+    const asked = error instanceof KubeError ? (error.retryAfterSeconds ?? 0) * 1000 : 0;
+    return Math.max(delay, Math.min(asked, BACKOFF.maxMs));
+  }
+
+  async #relist(): Promise<string> {
+    const { client, resource, selection } = this.#options;
+    const list = await listAll(client, resource, { ...selection, signal: this.#abort.signal });
+    this.#count("listed");
+    this.#replaceAll(list.items);
+    return list.resourceVersion;
+  }
+
+  #replaceAll(items: readonly KubeObject[]): void {
     const present = new Set(items.map((item) => keyOf(item.metadata)));
-    for (const object of this.#cache.list())
-      if (!present.has(keyOf(object.metadata))) this.#tell(this.#cache.remove(object.metadata));
+    for (const key of this.cache.keys()) if (!present.has(key)) this.#remove(key, undefined);
     for (const item of items) this.#store(item);
-    this.#synced = true;
-    this.#ready.resolve();
+    this.#isSynced = true;
+    this.#synced.resolve();
   }
 
   async #watch(resourceVersion: string): Promise<void> {
-    this.counts.watches++;
-    const timeoutSeconds = Math.round(WATCH_SECONDS * (1 + this.#clock.random()));
-    for await (const event of this.#client.watch(this.resource, {
-      ...this.#selection,
-      resourceVersion,
-      timeoutSeconds,
-    })) {
-      if (this.#stop.signal.aborted) return;
-      if (event.type === "BOOKMARK") this.#version = event.resourceVersion;
-      else this.#take(event.type, event.object);
-      this.#failuresInRow = 0;
+    const { client, resource, selection } = this.#options;
+    const timeoutSeconds = WATCH_MIN_SECONDS + Math.floor(this.#clock.random() * WATCH_MIN_SECONDS);
+    const { signal } = this.#abort;
+    for await (const event of client.watch(resource, { ...selection, resourceVersion, timeoutSeconds, signal }))
+      this.#take(event);
+  }
+
+  #take(event: WatchEvent): void {
+    const version = event.type === "BOOKMARK" ? event.resourceVersion : event.object.metadata.resourceVersion;
+    if (event.type === "DELETED") this.#remove(keyOf(event.object.metadata), event.object);
+    else if (event.type !== "BOOKMARK") this.#store(event.object);
+    this.#resourceVersion = version ?? this.#resourceVersion;
+    this.#stuckFaults = 0;
+  }
+
+  #store(received: KubeObject): void {
+    const object = this.#shrink(received);
+    const previous = this.cache.set(object);
+    if (previous === undefined) return this.#tellAll({ type: "added", object });
+    if (isReplacement(previous, object)) {
+      this.#tellAll({ type: "deleted", object: previous });
+      return this.#tellAll({ type: "added", object });
     }
+    if (previous.metadata.resourceVersion === object.metadata.resourceVersion) return;
+    this.#tellAll({ type: "updated", object, previous });
   }
 
-  #take(type: "ADDED" | "MODIFIED" | "DELETED", object: KubeObject): void {
-    if (type === "DELETED") this.#tell(this.#cache.remove(object.metadata));
-    else this.#store(object);
-    this.#version = object.metadata.resourceVersion ?? this.#version;
+  /** `last` is the final state that a DELETED event carries. */
+  #remove(key: string, last: KubeObject | undefined): void {
+    const previous = this.cache.delete(key);
+    if (previous === undefined) return;
+    this.#tellAll({ type: "deleted", object: last === undefined ? previous : this.#shrink(last) });
   }
 
-  #store(object: KubeObject): void {
-    this.#tell(this.#cache.put(object));
+  #shrink(object: KubeObject): KubeObject {
+    return this.#options.transform?.(object) ?? object;
   }
 
-  #tell(change: CacheChange | undefined): void {
-    if (change === undefined) return;
+  #tellAll(change: ObjectChange): void {
+    for (const handler of this.#handlers) this.#tell(handler, change);
+  }
+
+  #tell(handler: ChangeHandler, change: ObjectChange): void {
     try {
-      this.#options.onChange?.(change);
+      handler(change);
     } catch (error) {
-      this.#options.logger.error("handling a change failed", { kind: this.resource.kind, error });
+      this.#logger.error("handler of a watch failed", { object: keyOf(change.object.metadata), error });
     }
   }
+}
+
+/** Creates a reflector and starts it. */
+export function startReflector(options: ReflectorOptions): Reflector {
+  const reflector = new Reflector(options);
+  reflector.start();
+  return reflector;
+}
+
+/** Whether an object was deleted and made anew under its old name while nobody watched. */
+function isReplacement(previous: KubeObject, object: KubeObject): boolean {
+  const { uid } = object.metadata;
+  return uid !== undefined && previous.metadata.uid !== undefined && previous.metadata.uid !== uid;
+}
+
+function classify(error: unknown): Outcome {
+  if (!(error instanceof KubeError)) return "failed";
+  const { code, reason } = error;
+  if (isGone(error)) return "expired";
+  if (isNotFound(error)) return "absent";
+  if (reason === "BrokenStream") return "damaged";
+  if (code !== 0) return "refused";
+  return reason === "Timeout" ? "stalled" : "cut";
 }

@@ -1,112 +1,116 @@
 import { type Clock, systemClock } from "./clock.ts";
+import { DEFAULT_RATE_LIMITS, RateLimiter, type RateLimits } from "./rate-limiter.ts";
 
-/** Delays of client-go's default controller rate limiter: per key 5 ms · 2ⁿ up to 1,000 s; together 10/s, burst 100. */
-const BASE_DELAY_MS = 5;
-const MAX_DELAY_MS = 1_000_000;
-const RATE_PER_MS = 10 / 1000;
-const BURST = 100;
+/** What a work queue takes; all parts are optional. */
+export interface WorkQueueOptions {
+  readonly clock?: Clock;
+  readonly limits?: RateLimits;
+}
+
+interface Delayed {
+  readonly dueAt: number;
+  readonly cancel: () => void;
+}
 
 /**
- * Keys that wait for work, with client-go's semantics: a key is queued at most once; added while it is worked on it is
- * queued again when that is done, so that it never runs twice at once and no change is lost.
+ * Keys to work on, with client-go's semantics: a key waits at most once; a key that is added while it is worked on is
+ * handed out again after `done`, never to two workers at once; keys leave in the order in which they became ready.
  */
 export class WorkQueue {
   readonly #clock: Clock;
-  readonly #queue: string[] = [];
-  readonly #dirty = new Set<string>();
+  readonly #limiter: RateLimiter;
+  /** Ready keys in order; none of them is being worked on. */
+  readonly #ready = new Set<string>();
   readonly #processing = new Set<string>();
-  readonly #delayed = new Map<string, { readonly dueMs: number; readonly cancel: () => void }>();
-  readonly #failures = new Map<string, number>();
-  readonly #takers: ((key: string | undefined) => void)[] = [];
-  #tokens = BURST;
-  #tokensAtMs: number;
-  #closed = false;
+  /** Keys added while they were being worked on. */
+  readonly #again = new Set<string>();
+  readonly #delayed = new Map<string, Delayed>();
+  readonly #waiters: ((key: string | undefined) => void)[] = [];
+  #shutDown = false;
 
-  constructor(clock: Clock = systemClock) {
-    this.#clock = clock;
-    this.#tokensAtMs = clock.now();
+  constructor(options: WorkQueueOptions = {}) {
+    this.#clock = options.clock ?? systemClock;
+    this.#limiter = new RateLimiter(this.#clock.now(), options.limits ?? DEFAULT_RATE_LIMITS);
   }
 
-  /** Keys that wait and are not delayed. */
+  /** Keys that are ready. */
   get length(): number {
-    return this.#queue.length;
+    return this.#ready.size;
   }
 
-  /** Queues a key at once; nothing when it waits already or the queue is closed. */
+  /** Whether nothing is ready, delayed or being worked on. */
+  get idle(): boolean {
+    return this.#ready.size + this.#processing.size + this.#delayed.size === 0;
+  }
+
+  /** Makes a key ready; a delay of the same key stays in force. */
   add(key: string): void {
-    if (this.#closed || this.#dirty.has(key)) return;
-    this.#dirty.add(key);
-    if (this.#processing.has(key)) return;
-    const taker = this.#takers.shift();
-    if (taker === undefined) this.#queue.push(key);
-    else taker(this.#begin(key));
+    if (this.#shutDown) return;
+    if (this.#processing.has(key)) this.#again.add(key);
+    else this.#makeReady(key);
   }
 
-  /** Queues a key after a delay; the earlier of two delays counts. */
+  /** Adds a key after `delayMs`. Of several delays of one key the earliest counts. */
   addAfter(key: string, delayMs: number): void {
-    if (this.#closed) return;
+    if (this.#shutDown) return;
     if (delayMs <= 0) return this.add(key);
-    const dueMs = this.#clock.now() + delayMs;
-    const waiting = this.#delayed.get(key);
-    if (waiting !== undefined && waiting.dueMs <= dueMs) return;
-    waiting?.cancel();
+    const dueAt = this.#clock.now() + delayMs;
+    const known = this.#delayed.get(key);
+    if (known !== undefined && known.dueAt <= dueAt) return;
+    known?.cancel();
     const cancel = this.#clock.after(delayMs, () => {
       this.#delayed.delete(key);
       this.add(key);
     });
-    this.#delayed.set(key, { dueMs, cancel });
+    this.#delayed.set(key, { dueAt, cancel });
   }
 
-  /** Queues a key after the delay that its failures and the overall rate ask for. */
+  /** Adds a key after its back-off, which grows until `forget`. */
   addRateLimited(key: string): void {
-    const failures = this.#failures.get(key) ?? 0;
-    this.#failures.set(key, failures + 1);
-    this.addAfter(key, Math.max(Math.min(MAX_DELAY_MS, BASE_DELAY_MS * 2 ** failures), this.#bucketDelayMs()));
+    this.addAfter(key, this.#limiter.delay(key, this.#clock.now()));
   }
 
-  /** Failures of a key since it was forgotten. */
-  failures(key: string): number {
-    return this.#failures.get(key) ?? 0;
-  }
-
-  /** Ends the back-off of a key. */
+  /** Ends the key's back-off. */
   forget(key: string): void {
-    this.#failures.delete(key);
+    this.#limiter.forget(key);
   }
 
-  /** The next key, which is then in work until `done`; undefined when the queue is closed and empty. */
-  take(): Promise<string | undefined> {
-    const key = this.#queue.shift();
-    if (key !== undefined) return Promise.resolve(this.#begin(key));
-    if (this.#closed) return Promise.resolve(undefined);
-    return new Promise((resolve) => this.#takers.push(resolve));
+  /** Failures of the key since it was last forgotten. */
+  failures(key: string): number {
+    return this.#limiter.failures(key);
   }
 
-  /** Ends the work on a key; it is queued again if it was added meanwhile. */
+  /** The next key, as soon as there is one; call `done` with it later. Undefined once shut down and drained. */
+  get(): Promise<string | undefined> {
+    const [key] = this.#ready;
+    if (key !== undefined) return Promise.resolve(this.#handOut(key));
+    if (this.#shutDown) return Promise.resolve(undefined);
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  /** Ends the work on a key. */
   done(key: string): void {
-    this.#processing.delete(key);
-    if (!this.#dirty.delete(key)) return;
-    this.add(key);
+    if (!this.#processing.delete(key)) return;
+    if (this.#again.delete(key)) this.#makeReady(key);
   }
 
-  /** Takes no more keys; waiting ones are still handed out, delayed ones are dropped. */
-  close(): void {
-    this.#closed = true;
+  /** Takes no more keys and drops delayed ones; what is ready can still be got. */
+  shutDown(): void {
+    this.#shutDown = true;
     for (const { cancel } of this.#delayed.values()) cancel();
     this.#delayed.clear();
-    for (const taker of this.#takers.splice(0)) taker(undefined);
+    for (const waiter of this.#waiters.splice(0)) waiter(undefined);
   }
 
-  #begin(key: string): string {
-    this.#dirty.delete(key);
+  #makeReady(key: string): void {
+    this.#ready.add(key);
+    const waiter = this.#waiters.shift();
+    if (waiter !== undefined) waiter(this.#handOut(key));
+  }
+
+  #handOut(key: string): string {
+    this.#ready.delete(key);
     this.#processing.add(key);
     return key;
-  }
-
-  #bucketDelayMs(): number {
-    const now = this.#clock.now();
-    this.#tokens = Math.min(BURST, this.#tokens + (now - this.#tokensAtMs) * RATE_PER_MS) - 1;
-    this.#tokensAtMs = now;
-    return this.#tokens >= 0 ? 0 : -this.#tokens / RATE_PER_MS;
   }
 }
