@@ -3,6 +3,9 @@
  * protocol definition, without generated code.
  */
 
+import { BODY_MODE, LB_NAMESPACE } from "../../scheduler/extproc/decode.ts";
+import { BackwardWriter, WIRE, WireReader } from "../../scheduler/extproc/wire.ts";
+
 /** Header names and values, in order. */
 export type HeaderPairs = readonly (readonly [name: string, value: string])[];
 
@@ -31,24 +34,7 @@ export type ExtProcAnswer =
 /** Header and metadata key of the chosen endpoint (endpoint picker protocol). */
 export const DESTINATION = "x-gateway-destination-endpoint";
 
-const LB_NAMESPACE = "envoy.lb";
-const FULL_DUPLEX_STREAMED = 4;
 const PHASES = { request: { headers: 2, body: 4 }, response: { headers: 3, body: 5 } } as const;
-
-function varint(value: number): Buffer {
-  const bytes: number[] = [];
-  let rest = value;
-  for (; rest > 0x7f; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 0x80);
-  return Buffer.from([...bytes, rest]);
-}
-
-function nested(field: number, ...parts: readonly Uint8Array[]): Buffer {
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
-  return Buffer.concat([varint(field * 8 + 2), varint(length), ...parts]);
-}
-
-const text = (field: number, value: string): Buffer => nested(field, Buffer.from(value));
-const flag = (field: number, value: boolean): Buffer => (value ? Buffer.from([field * 8, 1]) : Buffer.alloc(0));
 
 /** Headers of the request or the response; the first message of a stream also states the body modes. */
 export function encodeHeaders(
@@ -56,22 +42,52 @@ export function encodeHeaders(
   headers: HeaderPairs,
   options: { readonly endOfStream: boolean; readonly served?: string },
 ): Buffer {
-  const map = headers.map(([name, value]) => nested(1, text(1, name), nested(3, Buffer.from(value, "latin1"))));
-  const message = nested(PHASES[phase].headers, nested(1, ...map), flag(3, options.endOfStream));
-  const modes = Buffer.from([8, FULL_DUPLEX_STREAMED, 16, FULL_DUPLEX_STREAMED]);
-  const first = phase === "request" ? [nested(11, modes)] : [];
-  return Buffer.concat([message, ...(options.served === undefined ? [] : [servedMetadata(options.served)]), ...first]);
+  const writer = new BackwardWriter(4096);
+  if (phase === "request") writeModes(writer);
+  if (options.served !== undefined) writeServed(writer, options.served);
+  const message = writer.mark();
+  if (options.endOfStream) writer.uint(3, 1);
+  const map = writer.mark();
+  for (const [name, value] of [...headers].reverse()) {
+    const header = writer.mark();
+    writer.bytes(3, Buffer.from(value, "latin1"));
+    writer.text(1, name);
+    writer.close(1, header);
+  }
+  writer.close(1, map);
+  writer.close(PHASES[phase].headers, message);
+  return writer.finish();
 }
 
-/** `metadata_context` with the endpoint that answered. */
-function servedMetadata(address: string): Buffer {
-  const entry = nested(1, text(1, `${DESTINATION}-served`), nested(2, text(3, address)));
-  return nested(8, nested(1, text(1, LB_NAMESPACE), nested(2, entry)));
+/** `protocol_config`: both bodies in full duplex. */
+function writeModes(writer: BackwardWriter): void {
+  const config = writer.mark();
+  writer.uint(2, BODY_MODE.fullDuplexStreamed);
+  writer.uint(1, BODY_MODE.fullDuplexStreamed);
+  writer.close(11, config);
+}
+
+/** `metadata_context` with the endpoint that answered: maps of messages, the innermost first. */
+function writeServed(writer: BackwardWriter, address: string): void {
+  const mark = writer.mark();
+  writer.text(3, address);
+  writer.close(2, mark);
+  writer.text(1, `${DESTINATION}-served`);
+  writer.close(1, mark);
+  writer.close(2, mark);
+  writer.text(1, LB_NAMESPACE);
+  writer.close(1, mark);
+  writer.close(8, mark);
 }
 
 /** One piece of a body. */
 export function encodeBody(phase: Phase, body: Uint8Array, endOfStream: boolean): Buffer {
-  return nested(PHASES[phase].body, nested(1, body), flag(2, endOfStream));
+  const writer = new BackwardWriter(body.length + 32);
+  const message = writer.mark();
+  if (endOfStream) writer.uint(2, 1);
+  writer.bytes(1, body);
+  writer.close(PHASES[phase].body, message);
+  return writer.finish();
 }
 
 interface Field {
@@ -82,32 +98,18 @@ interface Field {
   readonly value: number;
 }
 
-/** Fields of a message in order. Throws `RangeError` where the bytes end early or use an unknown wire type. */
+const EMPTY = Buffer.alloc(0);
+
+/** Fields of a message in order. Throws `WireError` where the bytes are no message. */
 function* readFields(message: Buffer): Generator<Field, void, undefined> {
-  let offset = 0;
-  const readVarint = (): number => {
-    let result = 0;
-    for (let shift = 0; shift < 70; shift += 7) {
-      const byte = message.readUInt8(offset++);
-      result += (byte & 0x7f) * 2 ** shift;
-      if (byte < 0x80) return result;
-    }
-    throw new RangeError("varint is longer than ten bytes");
-  };
-  const take = (length: number): Buffer => {
-    if (offset + length > message.length) throw new RangeError("message ends inside a field");
-    offset += length;
-    return message.subarray(offset - length, offset);
-  };
-  const empty = Buffer.alloc(0);
-  while (offset < message.length) {
-    const tag = readVarint();
+  const reader = new WireReader(message);
+  while (!reader.done) {
+    const tag = reader.varint();
     const number = Math.floor(tag / 8);
     const wire = tag % 8;
-    if (wire === 0) yield { number, bytes: empty, value: readVarint() };
-    else if (wire === 2) yield { number, bytes: take(readVarint()), value: 0 };
-    else if (wire === 1 || wire === 5) yield { number, bytes: (take(wire === 1 ? 8 : 4), empty), value: 0 };
-    else throw new RangeError(`wire type ${wire} is not known`);
+    if (wire === WIRE.varint) yield { number, bytes: EMPTY, value: reader.varint() };
+    else if (wire === WIRE.bytes) yield { number, bytes: reader.slice(), value: 0 };
+    else reader.skip(wire);
   }
 }
 
@@ -124,7 +126,7 @@ function flagOf(message: Buffer, number: number): boolean {
   return [...readFields(message)].some((field) => field.number === number && field.value !== 0);
 }
 
-/** Reads one ProcessingResponse. Throws `RangeError` for damaged bytes; undefined for a message without content we know. */
+/** Reads one ProcessingResponse. Throws `WireError` for damaged bytes; undefined for a message without content we know. */
 export function decodeAnswer(message: Buffer): ExtProcAnswer | undefined {
   const fields = new Map([...readFields(message)].map((field) => [field.number, field.bytes]));
   const metadata = fields.get(8);
@@ -145,35 +147,35 @@ function headersAnswer(phase: Phase, bytes: Buffer, metadata: Buffer | undefined
 
 function bodyAnswer(phase: Phase, bytes: Buffer): ExtProcAnswer {
   const streamed = find(bytes, 1, 3, 3);
-  if (streamed === undefined) return { kind: "body", phase, body: Buffer.alloc(0), endOfStream: false };
+  if (streamed === undefined) return { kind: "body", phase, body: EMPTY, endOfStream: false };
   return {
     kind: "body",
     phase,
-    body: find(streamed, 1) ?? Buffer.alloc(0),
+    body: find(streamed, 1) ?? EMPTY,
     endOfStream: flagOf(streamed, 2) || flagOf(streamed, 3),
   };
 }
 
 function immediateAnswer(bytes: Buffer): ExtProcAnswer {
-  const status = [...readFields(find(bytes, 1) ?? Buffer.alloc(0))].find((field) => field.number === 1)?.value ?? 200;
+  const status = [...readFields(find(bytes, 1) ?? EMPTY)].find((field) => field.number === 1)?.value ?? 200;
   return {
     kind: "immediate",
     status,
     mutation: readMutation(find(bytes, 2)),
-    body: find(bytes, 3) ?? Buffer.alloc(0),
+    body: find(bytes, 3) ?? EMPTY,
   };
 }
 
 function readMutation(bytes: Buffer | undefined): HeaderMutation {
   const set: [string, string][] = [];
   const remove: string[] = [];
-  for (const field of readFields(bytes ?? Buffer.alloc(0))) {
+  for (const field of readFields(bytes ?? EMPTY)) {
     if (field.number === 2) remove.push(field.bytes.toString());
     if (field.number !== 1) continue;
     const header = find(field.bytes, 1);
     const raw = find(header, 3);
-    const value = raw !== undefined && raw.length > 0 ? raw : (find(header, 2) ?? Buffer.alloc(0));
-    set.push([(find(header, 1) ?? Buffer.alloc(0)).toString(), value.toString("latin1")]);
+    const value = raw !== undefined && raw.length > 0 ? raw : (find(header, 2) ?? EMPTY);
+    set.push([(find(header, 1) ?? EMPTY).toString(), value.toString("latin1")]);
   }
   return { set, remove };
 }
@@ -185,7 +187,7 @@ function destinationOf(metadata: Buffer | undefined): string | undefined {
 
 /** The Value of one field of a Struct. */
 function structField(struct: Buffer | undefined, name: string): Buffer | undefined {
-  for (const entry of readFields(struct ?? Buffer.alloc(0)))
+  for (const entry of readFields(struct ?? EMPTY))
     if (entry.number === 1 && find(entry.bytes, 1)?.toString() === name) return find(entry.bytes, 2);
   return undefined;
 }

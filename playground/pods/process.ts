@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { field } from "../fields.ts";
 
 /** How a process ended. A signal counts as exit code 128 + its number, as in a shell. */
 export interface Exit {
@@ -70,6 +71,6 @@ function signalGroup(child: ChildProcess, name: NodeJS.Signals): void {
   try {
     process.kill(-child.pid, name);
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+    if (field(error, "code") !== "ESRCH") throw error;
   }
 }
