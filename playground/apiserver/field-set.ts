@@ -99,7 +99,7 @@ function shapeOf(value: Json | undefined, schema: JsonSchema | undefined): Shape
 }
 
 /** Schema of a field; undefined where the schema says nothing. */
-export function fieldSchema(schema: JsonSchema | undefined, key: string): JsonSchema | undefined {
+function fieldSchema(schema: JsonSchema | undefined, key: string): JsonSchema | undefined {
   const properties = schema?.properties;
   if (properties !== undefined && Object.hasOwn(properties, key)) return properties[key];
   return typeof schema?.additionalProperties === "object" ? schema.additionalProperties : undefined;

@@ -7,7 +7,7 @@ import { isObject } from "./objects.ts";
 import { PROTOBUF, decodeProtobuf } from "./protobuf.ts";
 
 /** Largest body of a request, as at the real API server. */
-export const MAX_BODY_BYTES = 3 * 1024 * 1024;
+const MAX_BODY_BYTES = 3 * 1024 * 1024;
 /** Answers from this size on are compressed for clients that take it. */
 const GZIP_BYTES = 128 * 1024;
 

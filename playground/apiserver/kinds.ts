@@ -48,7 +48,7 @@ export interface ServedKind {
 }
 
 /** Group and version of an apiVersion. */
-export function splitApiVersion(apiVersion: string): { group: string; version: string } {
+function splitApiVersion(apiVersion: string): { group: string; version: string } {
   const slash = apiVersion.indexOf("/");
   return slash < 0
     ? { group: "", version: apiVersion }

@@ -1,7 +1,7 @@
 import { randomInt, randomUUID } from "node:crypto";
 import type { FieldError, JsonObject } from "../../crds/schema/types.ts";
 import type { ServedKind } from "./kinds.ts";
-import { ensureMeta, equalJson, metaOf, nameOf, namespaceOf, objectOf, textMap, textOf, timestamp } from "./objects.ts";
+import { ensureMeta, equalJson, metaOf, nameOf, namespaceOf, textMap, textOf, timestamp } from "./objects.ts";
 
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
@@ -22,7 +22,7 @@ const SERVICE_RULE =
   "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 
 /** Five random characters for `generateName`. */
-export function nameSuffix(): string {
+function nameSuffix(): string {
   return Array.from({ length: 5 }, () => SUFFIX_ALPHABET[randomInt(SUFFIX_ALPHABET.length)]).join("");
 }
 
@@ -161,6 +161,3 @@ export function urlMismatch(
     return "the name of the object does not match the name on the URL";
   return undefined;
 }
-
-/** The labels of an object's `metadata`. */
-export const labelsOf = (object: JsonObject): JsonObject => objectOf(metaOf(object)["labels"]);
