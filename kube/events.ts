@@ -18,6 +18,9 @@ export interface EventRecorder {
   flush(): Promise<void>;
 }
 
+/** What a recorder needs of a client. */
+type EventClient = Pick<KubeClient, "create" | "patch">;
+
 /** Parts of a recorder; `now` is the wall clock in ms. */
 export interface RecorderOptions {
   /** `source.component` of the Events. */
@@ -27,18 +30,18 @@ export interface RecorderOptions {
 }
 
 /** Creates a recorder. The same type, reason and message about the same object is one Event with a count. */
-export function createEventRecorder(client: KubeClient, options: RecorderOptions): EventRecorder {
+export function createEventRecorder(client: EventClient, options: RecorderOptions): EventRecorder {
   return new Recorder(client, options);
 }
 
 class Recorder implements EventRecorder {
-  readonly #client: KubeClient;
+  readonly #client: EventClient;
   readonly #options: RecorderOptions;
   readonly #known = new Map<string, { readonly name: string; count: number }>();
   #tail = Promise.resolve();
   #waiting = 0;
 
-  constructor(client: KubeClient, options: RecorderOptions) {
+  constructor(client: EventClient, options: RecorderOptions) {
     this.#client = client;
     this.#options = options;
   }

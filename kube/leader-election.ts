@@ -1,14 +1,16 @@
-import { type Logger, describeError } from "../telemetry/log.ts";
+import { describeError, type Logger } from "../telemetry/log.ts";
 import type { KubeClient } from "./client.ts";
 import { type Clock, pause, systemClock } from "./clock.ts";
 import { KINDS } from "./resources.ts";
-import { type KubeObject, type ObjectKey, isAlreadyExists, isConflict } from "./types.ts";
+import { isAlreadyExists, isConflict, type KubeObject, type ObjectKey } from "./types.ts";
 
-/** client-go's timings: 15 s lease, 10 s to renew, a try every 2 s with up to 120 % jitter. */
+/** client-go's timings: 15 s lease, 10 s to renew, a try every 2 s, spread by up to 120 % while not leading. */
 const LEASE_MS = 15_000;
 const RENEW_DEADLINE_MS = 10_000;
 const RETRY_MS = 2_000;
 const JITTER = 1.2;
+/** Time that giving the Lease back may take at shutdown. */
+const RELEASE_MS = 3_000;
 
 /** Parts of an election. */
 export interface ElectionOptions {
@@ -26,13 +28,17 @@ export interface ElectionOptions {
 
 /** A running candidacy. */
 export interface Election {
+  /** Whether this process leads; false from the moment a renewal is overdue, well before anyone else may take over. */
   readonly leading: boolean;
-  /** Stops, and releases the Lease if held, so that another candidate need not wait for its end. */
+  /** Stops, and gives the Lease back if held, so that another candidate need not wait for its end. */
   close(): Promise<void>;
 }
 
-/** Starts to compete for a Lease (coordination.k8s.io/v1) in the manner of client-go. */
-export function startElection(client: KubeClient, options: ElectionOptions): Election {
+/** Starts to compete for a Lease (coordination.k8s.io/v1) as client-go does. */
+export function startElection(
+  client: Pick<KubeClient, "find" | "create" | "update">,
+  options: ElectionOptions,
+): Election {
   return new Candidate(client, options);
 }
 
@@ -45,17 +51,17 @@ interface LeaseSpec {
 }
 
 class Candidate implements Election {
-  readonly #client: KubeClient;
+  readonly #client: Pick<KubeClient, "find" | "create" | "update">;
   readonly #options: ElectionOptions;
   readonly #clock: Clock;
   readonly #stop = new AbortController();
   readonly #loop: Promise<void>;
   #lead: AbortController | undefined;
+  #cancelFence = (): void => {};
   /** The record last seen, and when it last changed on the local clock: expiry never compares clocks of two machines. */
   #seen: { readonly record: string; readonly atMs: number } | undefined;
-  #renewedAtMs = 0;
 
-  constructor(client: KubeClient, options: ElectionOptions) {
+  constructor(client: Pick<KubeClient, "find" | "create" | "update">, options: ElectionOptions) {
     this.#client = client;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
@@ -69,38 +75,51 @@ class Candidate implements Election {
   async close(): Promise<void> {
     this.#stop.abort(new Error("the election was closed"));
     await this.#loop;
-    if (this.#lead === undefined) return;
+    if (!this.leading) return;
     this.#lose("shutting down");
-    await this.#release().catch((error: unknown) => this.#log("Lease not released", error));
+    await this.#within(RELEASE_MS, (signal) => this.#release(signal)).catch((error: unknown) =>
+      this.#warn("Lease not released", error),
+    );
   }
 
   async #run(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      await this.#round();
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await this.#round(signal);
       const delayMs = this.leading ? RETRY_MS : RETRY_MS * (1 + JITTER * this.#clock.random());
-      await pause(this.#clock, delayMs, this.#stop.signal);
+      await pause(this.#clock, delayMs, signal);
     }
   }
 
-  async #round(): Promise<void> {
+  /** One try to get or keep the Lease; the fence ends the lead if tries fail for too long, even if one of them hangs. */
+  async #round(stop: AbortSignal): Promise<void> {
+    const startedAt = this.#clock.now();
     try {
-      if (await this.#hold()) this.#won();
+      const held = await this.#within(RENEW_DEADLINE_MS, (signal) => this.#hold(AbortSignal.any([signal, stop])));
+      if (held) this.#won(startedAt);
       else if (this.leading) this.#lose("another candidate holds the Lease");
     } catch (error) {
-      if (!isConflict(error) && !isAlreadyExists(error)) this.#log("Lease not renewed", error);
+      if (!stop.aborted && !isConflict(error) && !isAlreadyExists(error)) this.#warn("Lease not renewed", error);
     }
-    const overdue = this.#clock.now() - this.#renewedAtMs > RENEW_DEADLINE_MS;
-    if (this.leading && overdue) this.#lose("the Lease could not be renewed in time");
+  }
+
+  async #within<T>(limitMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const limit = new AbortController();
+    const cancel = this.#clock.after(limitMs, () => limit.abort(new Error(`no answer within ${limitMs} ms`)));
+    try {
+      return await work(limit.signal);
+    } finally {
+      cancel();
+    }
   }
 
   /** Creates, renews or takes over the Lease; false while another candidate holds it. */
-  async #hold(): Promise<boolean> {
-    const startedAt = this.#clock.now();
-    const lease = await this.#client.find(KINDS.Lease, this.#options.lease);
-    if (lease === undefined) await this.#client.create(this.#record({}, undefined));
-    else if (!this.#mayTake(lease)) return false;
-    else await this.#client.update(this.#record(specOf(lease), lease));
-    this.#renewedAtMs = startedAt;
+  async #hold(signal: AbortSignal): Promise<boolean> {
+    const lease = await this.#client.find(KINDS.Lease, this.#options.lease, { signal });
+    if (lease !== undefined && !this.#mayTake(lease)) return false;
+    const record = this.#object(this.#claim(specOf(lease)), lease);
+    if (lease === undefined) await this.#client.create(record, { signal });
+    else await this.#client.update(record, { signal });
     return true;
   }
 
@@ -110,39 +129,42 @@ class Candidate implements Election {
     if (this.#seen?.record !== record) this.#seen = { record, atMs: this.#clock.now() };
     if (spec.holderIdentity === this.#options.identity || (spec.holderIdentity ?? "") === "") return true;
     const durationMs = (spec.leaseDurationSeconds ?? LEASE_MS / 1000) * 1000;
-    return this.#clock.now() - this.#seen.atMs > durationMs;
+    return this.#clock.now() - this.#seen.atMs >= durationMs;
   }
 
-  #record(earlier: LeaseSpec, lease: KubeObject | undefined): KubeObject {
+  #claim(earlier: LeaseSpec): LeaseSpec {
     const renewTime = this.#wallTime();
-    const same = earlier.holderIdentity === this.#options.identity;
-    const spec: LeaseSpec = {
-      holderIdentity: this.#options.identity,
+    const { identity } = this.#options;
+    const same = earlier.holderIdentity === identity;
+    const first = earlier.holderIdentity === undefined;
+    return {
+      holderIdentity: identity,
       leaseDurationSeconds: LEASE_MS / 1000,
       acquireTime: same ? (earlier.acquireTime ?? renewTime) : renewTime,
       renewTime,
-      leaseTransitions: (earlier.leaseTransitions ?? 0) + (same || lease === undefined ? 0 : 1),
-    };
-    return this.#object(spec, lease?.metadata.resourceVersion);
-  }
-
-  #object(spec: LeaseSpec, resourceVersion: string | undefined): KubeObject {
-    return {
-      apiVersion: KINDS.Lease.apiVersion,
-      kind: KINDS.Lease.kind,
-      metadata: { ...this.#options.lease, ...(resourceVersion === undefined ? {} : { resourceVersion }) },
-      spec,
+      leaseTransitions: (earlier.leaseTransitions ?? 0) + (same || first ? 0 : 1),
     };
   }
 
-  async #release(): Promise<void> {
-    const lease = await this.#client.find(KINDS.Lease, this.#options.lease);
-    if (lease === undefined || specOf(lease).holderIdentity !== this.#options.identity) return;
-    const spec = { ...specOf(lease), holderIdentity: "", leaseDurationSeconds: 1, renewTime: this.#wallTime() };
-    await this.#client.update(this.#object(spec, lease.metadata.resourceVersion));
+  /** The Lease with a new spec; its resourceVersion makes the update fail if anyone wrote meanwhile. */
+  #object(spec: LeaseSpec, lease: KubeObject | undefined): KubeObject {
+    const { managedFields: _, ...metadata } = lease?.metadata ?? { ...this.#options.lease, managedFields: undefined };
+    return { apiVersion: KINDS.Lease.apiVersion, kind: KINDS.Lease.kind, metadata, spec };
   }
 
-  #won(): void {
+  async #release(signal: AbortSignal): Promise<void> {
+    const lease = await this.#client.find(KINDS.Lease, this.#options.lease, { signal });
+    const spec = specOf(lease);
+    if (spec.holderIdentity !== this.#options.identity) return;
+    const released = { ...spec, holderIdentity: "", leaseDurationSeconds: 1, renewTime: this.#wallTime() };
+    await this.#client.update(this.#object(released, lease), { signal });
+  }
+
+  /** Counts the time to renew from the start of the round, since the server may have written at once. */
+  #won(startedAt: number): void {
+    this.#cancelFence();
+    const leftMs = startedAt + RENEW_DEADLINE_MS - this.#clock.now();
+    this.#cancelFence = this.#clock.after(leftMs, () => this.#lose("the Lease could not be renewed in time"));
     if (this.#lead !== undefined) return;
     this.#lead = new AbortController();
     this.#options.logger.info("leading", { lease: this.#options.lease.name, identity: this.#options.identity });
@@ -150,9 +172,10 @@ class Candidate implements Election {
   }
 
   #lose(why: string): void {
+    this.#cancelFence();
     this.#options.logger.info("no longer leading", { lease: this.#options.lease.name, why });
     this.#lead?.abort(new Error(why));
-    if (!this.#stop.signal.aborted) this.#lead = undefined;
+    this.#lead = undefined;
   }
 
   /** RFC 3339 with microseconds (MicroTime). */
@@ -160,11 +183,11 @@ class Candidate implements Election {
     return new Date((this.#options.wallMs ?? Date.now)()).toISOString().replace("Z", "000Z");
   }
 
-  #log(message: string, error: unknown): void {
+  #warn(message: string, error: unknown): void {
     this.#options.logger.warn(message, { lease: this.#options.lease.name, error: describeError(error) });
   }
 }
 
-function specOf(lease: KubeObject): LeaseSpec {
-  return (lease["spec"] ?? {}) as LeaseSpec;
+function specOf(lease: KubeObject | undefined): LeaseSpec {
+  return (lease?.["spec"] ?? {}) as LeaseSpec;
 }

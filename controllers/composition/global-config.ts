@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
-import { parseQuantity } from "./quantity.ts";
+import { parseQuantity } from "../../kube/quantity.ts";
 import { isObject } from "./json.ts";
 
 /** Resources as written in the ConfigMap: Kubernetes quantities, already checked. */

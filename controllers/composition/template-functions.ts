@@ -8,7 +8,7 @@ import {
   stringArgument,
 } from "../../templates/engine/functions.ts";
 import { Struct, type Value, formatValue, indirect, isList } from "../../templates/engine/values.ts";
-import { quantityUnits } from "./quantity.ts";
+import { quantityUnits } from "../../kube/quantity.ts";
 
 /** Grace period of a pod that names none, in seconds: that of the workload presets. */
 const DEFAULT_GRACE_SECONDS = 60;

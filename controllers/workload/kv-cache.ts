@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { at, objectAt, stringAt } from "../composition/json.ts";
-import { parseQuantity } from "../composition/quantity.ts";
+import { parseQuantity } from "../../kube/quantity.ts";
 import { objectsOf } from "../json-edit.ts";
 import { MAIN_CONTAINER, editContainer, mount, withMount, withVolume } from "./pod.ts";
 
