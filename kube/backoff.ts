@@ -9,7 +9,7 @@ export function exponentialDelay(shape: BackoffShape, failures: number): number 
   return Math.min(shape.maxMs, shape.baseMs * 2 ** failures);
 }
 
-/** Spreads a delay evenly over ±50 %, so that clients that failed together do not return together. */
-export function jitter(delayMs: number, random: () => number): number {
-  return delayMs * (0.5 + random());
+/** Spreads a delay over ±50 % by a value in [0, 1), so that clients that failed together do not return together. */
+export function jitter(delayMs: number, randomValue: number): number {
+  return delayMs * (0.5 + randomValue);
 }

@@ -10,7 +10,7 @@ import type {
   WatchOptions,
   WriteOptions,
 } from "./client.ts";
-import { asConnectionError, type ClusterAccess, HttpTransport } from "./http-transport.ts";
+import { asConnectionError, type ClusterAccess, HttpTransport, isReset } from "./http-transport.ts";
 import { readLines } from "./json-lines.ts";
 import { apiPath, collectionPath, objectPath, type Resource, resourceOf } from "./resources.ts";
 import {
@@ -328,7 +328,6 @@ function withAction(error: unknown, action: string): unknown {
 function watchError(error: unknown, action: string, signal: AbortSignal | undefined): unknown {
   if (signal?.aborted === true) return signal.reason;
   if (error instanceof KubeError) return withAction(error, action);
-  if (error instanceof Error && "code" in error && error.code === "ECONNRESET")
-    return withAction(asConnectionError(error, signal), action);
+  if (isReset(error)) return withAction(asConnectionError(error, signal), action);
   return new KubeError({ code: 0, reason: "BrokenStream", message: `${action}: damaged stream`, cause: error });
 }

@@ -56,7 +56,7 @@ export class HttpTransport {
     try {
       return await exchange(options, call, (request) => (first.request = request));
     } catch (error) {
-      const stale = first.request?.reusedSocket === true && errorCode(error) === "ECONNRESET";
+      const stale = first.request?.reusedSocket === true && isReset(error);
       if (!stale || call.method !== "GET" || call.signal?.aborted === true) throw error;
       return exchange(options, call, () => {});
     }
@@ -140,8 +140,9 @@ function asError(reason: unknown): Error {
   return reason instanceof Error ? reason : new Error(String(reason));
 }
 
-function errorCode(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
+/** Whether the peer closed the connection. */
+export function isReset(error: unknown): boolean {
+  return typeof error === "object" && error !== null && "code" in error && error.code === "ECONNRESET";
 }
 
 /** What to throw for an error of a connection: the signal's reason once aborted, else a `KubeError` of code 0. */

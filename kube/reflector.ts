@@ -194,7 +194,7 @@ export class Reflector {
     if (orderly || lastedMs >= HEALTHY_MS) this.#failures = 0;
     if (orderly) return 0;
     const failures = this.#failures++;
-    const delay = failures === 0 ? 0 : jitter(exponentialDelay(BACKOFF, failures - 1), this.#clock.random);
+    const delay = failures === 0 ? 0 : jitter(exponentialDelay(BACKOFF, failures - 1), this.#clock.random());
     const asked = error instanceof KubeError ? (error.retryAfterSeconds ?? 0) * 1000 : 0;
     return Math.max(delay, Math.min(asked, BACKOFF.maxMs));
   }

@@ -1,0 +1,55 @@
+import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { byLabel, byNamespace, byOwnerUid, ObjectCache } from "./cache.ts";
+import type { KubeObject } from "./types.ts";
+
+function pod(name: string, labels: Record<string, string> = {}, namespace = "default"): KubeObject {
+  return { apiVersion: "v1", kind: "Pod", metadata: { name, namespace, labels } };
+}
+
+const namesOf = (objects: readonly KubeObject[]): string[] => objects.map(({ metadata }) => metadata.name).sort();
+
+describe("object cache", () => {
+  test("finds objects by key and by each index, and forgets them", () => {
+    const cache = new ObjectCache({ app: byLabel("app"), namespace: byNamespace });
+    cache.set(pod("a", { app: "x" }));
+    cache.set(pod("b", { app: "x" }, "other"));
+    expect(cache.get({ namespace: "default", name: "a" })?.metadata.name).toBe("a");
+    expect(namesOf(cache.byIndex("app", "x"))).toEqual(["a", "b"]);
+    expect(namesOf(cache.byIndex("namespace", "other"))).toEqual(["b"]);
+    expect(cache.delete("default/a")?.metadata.name).toBe("a");
+    expect(namesOf(cache.byIndex("app", "x"))).toEqual(["b"]);
+    expect(cache.delete("default/a")).toBeUndefined();
+  });
+
+  test("files an object under all its owners", () => {
+    const cache = new ObjectCache({ owner: byOwnerUid });
+    const owners = ["u1", "u2"].map((uid) => ({ apiVersion: "v1", kind: "Pod", name: "o", uid }));
+    cache.set({ ...pod("a"), metadata: { name: "a", namespace: "default", ownerReferences: owners } });
+    expect(["u1", "u2", "u3"].map((uid) => cache.byIndex("owner", uid).length)).toEqual([1, 1, 0]);
+  });
+
+  test("an index that was not declared is an error", () => {
+    expect(() => new ObjectCache().byIndex("app", "x")).toThrow('cache has no index "app"');
+  });
+
+  test("indexes agree with a scan after any changes", () => {
+    const change = fc.record({
+      name: fc.constantFrom("a", "b", "c"),
+      app: fc.option(fc.constantFrom("x", "y"), { nil: undefined }),
+      remove: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(change), (changes) => {
+        const cache = new ObjectCache({ app: byLabel("app") });
+        for (const { name, app, remove } of changes)
+          if (remove) cache.delete(`default/${name}`);
+          else cache.set(pod(name, app === undefined ? {} : { app }));
+        for (const app of ["x", "y"])
+          expect(namesOf(cache.byIndex("app", app))).toEqual(
+            namesOf(cache.list().filter(({ metadata }) => metadata.labels?.["app"] === app)),
+          );
+      }),
+    );
+  });
+});
