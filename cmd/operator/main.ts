@@ -1,0 +1,56 @@
+import { hostname } from "node:os";
+import { randomUUID } from "node:crypto";
+import { DEFAULT_PRESET_PREFIX } from "../../controllers/composition/presets.ts";
+import { startOperator } from "../../controllers/operator.ts";
+import { createControllerMetrics } from "../../kube/controller.ts";
+import { createKubeClient, loadKubeConfig } from "../../kube/http-client.ts";
+import { createLogger, describeError } from "../../telemetry/log.ts";
+import { createMetricsRegistry } from "../../telemetry/metrics.ts";
+import { startHealthServer } from "./health.ts";
+import { OPERATOR_USAGE, parseOperatorFlags } from "./options.ts";
+
+const { options, errors, help } = parseOperatorFlags(process.argv.slice(2), process.env);
+const logger = createLogger({ name: "operator", verbosity: options.verbosity, format: options.logFormat });
+
+if (help) {
+  process.stdout.write(OPERATOR_USAGE);
+  process.exit(0);
+}
+if (errors.length > 0) {
+  for (const error of errors) logger.error("invalid flag", { error });
+  logger.flush();
+  process.exit(2);
+}
+
+const registry = createMetricsRegistry();
+let ready = (): boolean => false;
+const health = await startHealthServer(options.health, { ready: () => ready(), render: () => registry.render() });
+
+try {
+  const client = createKubeClient(await loadKubeConfig());
+  const operator = await startOperator({
+    client,
+    settings: options.settings,
+    presets: { prefix: options.presetPrefix ?? DEFAULT_PRESET_PREFIX, pinned: options.pinned },
+    images: options.images,
+    protectPresets: options.protectPresets,
+    webhook: options.webhook,
+    identity: options.leaderElect ? `${hostname()}_${randomUUID()}` : undefined,
+    logger,
+    metrics: createControllerMetrics(registry),
+  });
+  ready = () => operator.ready;
+  logger.info("operator started", { namespace: options.settings.systemNamespace, webhooks: options.webhook.port });
+  const stop = async (): Promise<void> => {
+    logger.info("shutting down");
+    await operator.close();
+    await health.close();
+    logger.flush();
+    process.exit(0);
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void stop());
+} catch (error) {
+  logger.error("operator cannot start", { error: describeError(error) });
+  logger.flush();
+  process.exit(1);
+}

@@ -1,0 +1,113 @@
+import type { Json, JsonObject } from "../crds/schema/types.ts";
+import { VERSIONS } from "../crds/definitions.ts";
+import { FIELD_MANAGER, applyIfChanged } from "../kube/apply.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { KINDS, resourceOf } from "../kube/resources.ts";
+import type { KubeObject } from "../kube/types.ts";
+import { objectAt } from "./composition/json.ts";
+import { sameJson } from "./json-edit.ts";
+import { asJson } from "./llminferenceservice/pass.ts";
+import { WEBHOOK_SERVICE } from "./webhooks/certificate.ts";
+import { CONVERSION_PATH, webhookPath } from "./webhooks/server.ts";
+
+const OURS = ["llminferenceservices.serving.kserve.io", "llminferenceserviceconfigs.serving.kserve.io"] as const;
+const SERVICE_WEBHOOKS = "llminferenceservice.serving.kserve.io";
+const CONFIG_WEBHOOKS = "llminferenceserviceconfig.serving.kserve.io";
+const TIMEOUT_SECONDS = 10;
+
+/** What the operator sets up for itself. */
+export interface Installation {
+  readonly systemNamespace: string;
+  /** PEM of the authority that signed the webhook certificate. */
+  readonly authority: string;
+  readonly presets: readonly KubeObject[];
+}
+
+/**
+ * Installs what the API server has to know of this operator: presets, webhook configurations, and the conversion stanza of
+ * our definitions. Nothing is written that is there already. Errors: those of the client, of the first write that fails.
+ */
+export async function install(client: KubeClient, installation: Installation): Promise<void> {
+  for (const object of [...installation.presets, ...webhookConfigurations(installation)]) {
+    const { namespace, name } = object.metadata;
+    const live = await client.find(resourceOf(object), { namespace, name });
+    await applyIfChanged(client, live, object, { fieldManager: FIELD_MANAGER, force: true });
+  }
+  for (const name of OURS) await installConversion(client, name, installation);
+}
+
+async function installConversion(client: KubeClient, name: string, installation: Installation): Promise<void> {
+  const definition = await client.get(KINDS.CustomResourceDefinition, { name });
+  const wanted: JsonObject = {
+    strategy: "Webhook",
+    webhook: { conversionReviewVersions: ["v1"], clientConfig: clientConfig(installation, CONVERSION_PATH) },
+  };
+  if (sameJson(objectAt(asJson(definition), "spec", "conversion"), wanted)) return;
+  const patch = { type: "merge", body: { spec: { conversion: wanted } } } as const;
+  await client.patch(KINDS.CustomResourceDefinition, { name }, patch, { fieldManager: FIELD_MANAGER });
+}
+
+function clientConfig({ systemNamespace, authority }: Installation, path: string): JsonObject {
+  return {
+    service: { namespace: systemNamespace, name: WEBHOOK_SERVICE, path, port: 443 },
+    caBundle: Buffer.from(authority).toString("base64"),
+  };
+}
+
+/** The webhook configurations, under KServe's names and paths. */
+export function webhookConfigurations(installation: Installation): KubeObject[] {
+  const webhooks = (kind: "service" | "config", verb: "mutate" | "validate", operations: readonly string[]): Json[] =>
+    VERSIONS.map((version) => webhook(installation, { kind, verb, version, operations }));
+  return [
+    configuration(
+      "MutatingWebhookConfiguration",
+      SERVICE_WEBHOOKS,
+      webhooks("service", "mutate", ["CREATE", "UPDATE"]),
+    ),
+    configuration(
+      "ValidatingWebhookConfiguration",
+      SERVICE_WEBHOOKS,
+      webhooks("service", "validate", ["CREATE", "UPDATE"]),
+    ),
+    configuration(
+      "ValidatingWebhookConfiguration",
+      CONFIG_WEBHOOKS,
+      webhooks("config", "validate", ["CREATE", "UPDATE", "DELETE"]),
+    ),
+  ];
+}
+
+function configuration(kind: string, name: string, webhooks: readonly Json[]): KubeObject {
+  return { apiVersion: "admissionregistration.k8s.io/v1", kind, metadata: { name }, webhooks };
+}
+
+interface WebhookSpec {
+  readonly kind: "service" | "config";
+  readonly verb: "mutate" | "validate";
+  readonly version: string;
+  readonly operations: readonly string[];
+}
+
+/** Defaulting may fail open, since the reconciler fills in the same; validation may not. */
+function webhook(installation: Installation, { kind, verb, version, operations }: WebhookSpec): Json {
+  const singular = kind === "service" ? "llminferenceservice" : "llminferenceserviceconfig";
+  const role = verb === "mutate" ? "defaulter" : "validator";
+  return {
+    name: `${singular}.kserve-webhook-server.${version}.${role}`,
+    clientConfig: clientConfig(installation, webhookPath(verb, version, kind)),
+    rules: [
+      {
+        apiGroups: ["serving.kserve.io"],
+        apiVersions: [version],
+        operations: [...operations],
+        resources: [`${singular}s`],
+        scope: "Namespaced",
+      },
+    ],
+    failurePolicy: verb === "mutate" ? "Ignore" : "Fail",
+    matchPolicy: "Exact",
+    sideEffects: "None",
+    admissionReviewVersions: ["v1"],
+    timeoutSeconds: TIMEOUT_SECONDS,
+  };
+}

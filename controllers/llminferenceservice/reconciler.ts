@@ -1,0 +1,189 @@
+import { validateService } from "../../crds/validation.ts";
+import type { JsonObject } from "../../crds/schema/types.ts";
+import { FIELD_MANAGER, applyIfChanged } from "../../kube/apply.ts";
+import type { KubeClient } from "../../kube/client.ts";
+import type { ReconcileResult } from "../../kube/controller.ts";
+import type { EventRecorder } from "../../kube/events.ts";
+import { KINDS, describeObject, resourceOf } from "../../kube/resources.ts";
+import { type KubeObject, type ObjectKey, isNotFound } from "../../kube/types.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import { compose } from "../composition/compose.ts";
+import { GLOBAL_CONFIG_NAME, type GlobalConfig, parseGlobalConfig } from "../composition/global-config.ts";
+import { stringMapOf, sameJson } from "../json-edit.ts";
+import type { ComposableService, Composition, PresetOptions } from "../composition/types.ts";
+import { childNames } from "../names.ts";
+import { objectAt } from "../composition/json.ts";
+import type { CertificateBundle, CertificateRequest, ClusterView, OperatorSettings } from "./pass.ts";
+import { asJson } from "./pass.ts";
+import { type LiveRef, type Plan, plan } from "./plan.ts";
+import { clusterBindings } from "./sweep.ts";
+
+/** Keeps a service until its cluster-scoped children are gone (KServe's own, so that a switch leaves nothing behind). */
+export const FINALIZER = "serving.kserve.io/llmisvc-finalizer";
+
+/** Everything a reconciler works with. */
+export interface ReconcilerOptions {
+  readonly client: KubeClient;
+  readonly cluster: ClusterView & { remember(object: KubeObject): void };
+  readonly settings: OperatorSettings;
+  readonly presets: PresetOptions;
+  readonly events: EventRecorder;
+  readonly logger: Logger;
+  /** Wall clock in ms. */
+  readonly wallMs: () => number;
+  readonly issueCertificate: (request: CertificateRequest) => CertificateBundle;
+}
+
+/** Brings one LLMInferenceService after the other into the state that its manifest asks for. */
+export class ServiceReconciler {
+  readonly #options: ReconcilerOptions;
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+  }
+
+  /** One pass over the service of that key. What it throws is worth another try. */
+  async reconcile(key: ObjectKey): Promise<ReconcileResult> {
+    const service = this.#options.cluster.find(KINDS.LLMInferenceService, key);
+    if (service === undefined) return {};
+    if (service.metadata.deletionTimestamp !== undefined) await this.#finalize(service);
+    else await this.#settle(await this.#withFinalizer(service));
+    return {};
+  }
+
+  async #settle(service: KubeObject): Promise<void> {
+    const wanted = this.#plan(service);
+    for (const reference of wanted.replacements) await this.#delete(reference);
+    for (const object of wanted.children) await this.#apply(service, object);
+    for (const reference of wanted.deletions) await this.#deleteChild(service, reference);
+    await this.#writeStatus(service, wanted.status);
+    for (const { type, reason, message } of wanted.events) this.#options.events.record(service, type, reason, message);
+  }
+
+  #plan(service: KubeObject): Plan {
+    const { cluster, settings, wallMs, issueCertificate } = this.#options;
+    const { global, problem } = this.#global();
+    const composition = problem ?? this.#compose(service, global);
+    return plan({ service, composition, global, settings, cluster, nowMs: wallMs(), issueCertificate });
+  }
+
+  /** The operator's configuration; where the ConfigMap cannot be read, the built-in one and what is wrong. */
+  #global(): { global: GlobalConfig; problem?: Composition } {
+    const { systemNamespace } = this.#options.settings;
+    const key = { namespace: systemNamespace, name: GLOBAL_CONFIG_NAME };
+    const data = asJson(this.#options.cluster.find(KINDS.ConfigMap, key));
+    const parsed = parseGlobalConfig(data === undefined ? undefined : stringMapOf(data["data"]), systemNamespace);
+    if (parsed.kind === "parsed") return { global: parsed.config };
+    const fallback = parseGlobalConfig(undefined, systemNamespace);
+    if (fallback.kind !== "parsed") throw new Error(fallback.errors.join("; "));
+    const message = parsed.errors.join("; ");
+    const problem: Composition = {
+      kind: "failed",
+      reason: "CombineBaseError",
+      message,
+      errors: [{ path: "", message }],
+      appliedConfigs: [],
+      statusAnnotations: {},
+      warnings: [],
+      missingConfigs: [],
+    };
+    return { global: fallback.config, problem };
+  }
+
+  #compose(service: KubeObject, global: GlobalConfig): Composition {
+    const { cluster, presets, settings } = this.#options;
+    const { name, namespace = "", labels = {}, annotations = {}, uid } = service.metadata;
+    const pinned = stringMapOf(objectAt(asJson(service), "status")?.["annotations"]);
+    const composable: ComposableService = {
+      metadata: { name, namespace, labels, annotations, ...(uid === undefined ? {} : { uid }) },
+      spec: objectAt(asJson(service), "spec") ?? {},
+      status: { annotations: pinned },
+    };
+    const metadata: JsonObject = { name, namespace, annotations: { ...annotations } };
+    return compose({
+      service: composable,
+      systemNamespace: settings.systemNamespace,
+      presets,
+      global,
+      findConfig: (configNamespace, configName) => {
+        const found = cluster.find(KINDS.LLMInferenceServiceConfig, { namespace: configNamespace, name: configName });
+        const spec = objectAt(asJson(found), "spec") ?? {};
+        return found && { metadata: { name: configName, namespace: configNamespace }, spec };
+      },
+      findConfigMap: (mapNamespace, mapName) => {
+        const found = asJson(cluster.find(KINDS.ConfigMap, { namespace: mapNamespace, name: mapName }));
+        return found && { data: stringMapOf(found["data"]) };
+      },
+      validate: (spec) => validateService({ metadata, spec }).errors,
+    });
+  }
+
+  async #apply(service: KubeObject, desired: KubeObject): Promise<void> {
+    const resource = resourceOf(desired);
+    const live = this.#options.cluster.find(resource, desired.metadata);
+    const { object, written } = await applyIfChanged(this.#options.client, live, desired, {
+      fieldManager: FIELD_MANAGER,
+      force: true,
+    });
+    if (!written) return;
+    this.#options.cluster.remember(object);
+    const verb = live === undefined ? "Created" : "Updated";
+    this.#tell(service, verb, desired.kind, desired.metadata);
+  }
+
+  async #deleteChild(service: KubeObject, { resource, key }: LiveRef): Promise<void> {
+    await this.#delete({ resource, key });
+    this.#tell(service, "Deleted", resource.kind, key);
+  }
+
+  #tell(service: KubeObject, verb: string, kind: string, key: ObjectKey): void {
+    const name = key.namespace === undefined ? key.name : `${key.namespace}/${key.name}`;
+    this.#options.events.record(service, "Normal", verb, `${verb} ${kind} ${name}`);
+    this.#options.logger.info(verb.toLowerCase(), { service: describeObject(service), kind, object: name });
+  }
+
+  async #delete({ resource, key }: LiveRef): Promise<void> {
+    try {
+      await this.#options.client.delete(resource, key, { propagationPolicy: "Background" });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+
+  async #writeStatus(service: KubeObject, status: JsonObject): Promise<void> {
+    const current = objectAt(asJson(service), "status") ?? {};
+    if (sameJson(current, status)) return;
+    await this.#options.client.updateStatus({ ...service, status }, { fieldManager: FIELD_MANAGER });
+  }
+
+  async #withFinalizer(service: KubeObject): Promise<KubeObject> {
+    const finalizers = service.metadata.finalizers ?? [];
+    if (finalizers.includes(FINALIZER)) return service;
+    return await this.#writeFinalizers(service, [...finalizers, FINALIZER]);
+  }
+
+  async #finalize(service: KubeObject): Promise<void> {
+    const finalizers = service.metadata.finalizers ?? [];
+    if (!finalizers.includes(FINALIZER)) return;
+    const { name, namespace = "" } = service.metadata;
+    const names = childNames(namespace, name);
+    const { cluster } = this.#options;
+    for (const reference of clusterBindings({ cluster, namespace, name, names })) await this.#delete(reference);
+    await this.#writeFinalizers(
+      service,
+      finalizers.filter((finalizer) => finalizer !== FINALIZER),
+    );
+  }
+
+  async #writeFinalizers(service: KubeObject, finalizers: readonly string[]): Promise<KubeObject> {
+    const { namespace, name, resourceVersion } = service.metadata;
+    const body = { metadata: { finalizers, resourceVersion } };
+    const options = { fieldManager: FIELD_MANAGER };
+    return await this.#options.client.patch(
+      KINDS.LLMInferenceService,
+      { namespace, name },
+      { type: "merge", body },
+      options,
+    );
+  }
+}

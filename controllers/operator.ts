@@ -1,0 +1,180 @@
+import { createEventRecorder } from "../kube/events.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { type Controller, type ControllerMetrics, startController } from "../kube/controller.ts";
+import { type Election, startElection } from "../kube/leader-election.ts";
+import { KINDS } from "../kube/resources.ts";
+import { type Logger, describeError } from "../telemetry/log.ts";
+import { type Cluster, mirrorCluster } from "./cluster.ts";
+import { GLOBAL_CONFIG_NAME, defaultGlobalConfig, parseGlobalConfig } from "./composition/global-config.ts";
+import { wellKnownConfigs } from "./composition/presets.ts";
+import type { PresetOptions } from "./composition/types.ts";
+import { install } from "./install.ts";
+import { stringMapOf } from "./json-edit.ts";
+import { type OperatorSettings, asJson } from "./llminferenceservice/pass.ts";
+import { ServiceReconciler } from "./llminferenceservice/reconciler.ts";
+import { affectedServices } from "./llminferenceservice/triggers.ts";
+import { ensureCertificate } from "./webhooks/certificate.ts";
+import { type WebhookServer, startWebhookServer } from "./webhooks/server.ts";
+import { createIssuer } from "./workload/tls.ts";
+
+/** Component that Events name. */
+const COMPONENT = "LLMInferenceServiceController";
+const LEASE = "llminferenceservice-kserve-controller-manager";
+const WORKERS = 4;
+const INSTALL_RETRY_MS = 1_000;
+const CERTIFICATE_CHECK_MS = 3_600_000;
+
+/** Parts and settings of an operator. */
+export interface OperatorOptions {
+  readonly client: KubeClient;
+  readonly settings: OperatorSettings;
+  readonly presets: PresetOptions;
+  /** Images in place of the presets' own, by repository name. */
+  readonly images: Readonly<Record<string, string>>;
+  readonly protectPresets: boolean;
+  readonly webhook: { readonly host: string; readonly port: number };
+  /** Identity in leader election; undefined: no election. */
+  readonly identity: string | undefined;
+  readonly logger: Logger;
+  readonly metrics?: ControllerMetrics;
+  readonly wallMs?: () => number;
+}
+
+/** A running operator. */
+export interface Operator {
+  /** Whether the webhooks answer and the caches are complete. */
+  readonly ready: boolean;
+  close(): Promise<void>;
+}
+
+/** Starts webhooks, caches and, once it leads, the reconciler. Errors: those of the first contact with the API server. */
+export async function startOperator(options: OperatorOptions): Promise<Operator> {
+  const operator = new RunningOperator(options);
+  await operator.start();
+  return operator;
+}
+
+class RunningOperator implements Operator {
+  readonly #options: OperatorOptions;
+  readonly #cluster: Cluster;
+  readonly #stop = new AbortController();
+  readonly #wallMs: () => number;
+  #webhooks: WebhookServer | undefined;
+  #controller: Controller | undefined;
+  #election: Election | undefined;
+  #timers: NodeJS.Timeout[] = [];
+  #ready = false;
+
+  constructor(options: OperatorOptions) {
+    this.#options = options;
+    this.#wallMs = options.wallMs ?? Date.now;
+    this.#cluster = mirrorCluster(options.client, options.logger);
+  }
+
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  async start(): Promise<void> {
+    const { client, settings, webhook, logger } = this.#options;
+    const pair = await ensureCertificate(client, settings.systemNamespace, this.#wallMs());
+    this.#webhooks = await startWebhookServer({ ...webhook, pair, logger, context: this.#reviewContext() });
+    await this.#cluster.whenSynced();
+    await this.#tryInstall(pair.certificate);
+    this.#ready = true;
+    this.#timers.push(setInterval(() => void this.#renew(), CERTIFICATE_CHECK_MS).unref());
+    this.#lead();
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    for (const timer of this.#timers) clearTimeout(timer);
+    await this.#controller?.close();
+    await this.#election?.close();
+    await this.#webhooks?.close();
+    await this.#cluster.close();
+  }
+
+  #reviewContext() {
+    const { settings, presets, protectPresets } = this.#options;
+    const names = new Set(wellKnownConfigs({ prefix: presets.prefix }).map(({ metadata }) => metadata.name));
+    return {
+      systemNamespace: settings.systemNamespace,
+      protectPresets,
+      isPreset: (name: string) => names.has(name),
+      global: () => {
+        const key = { namespace: settings.systemNamespace, name: GLOBAL_CONFIG_NAME };
+        const data = asJson(this.#cluster.find(KINDS.ConfigMap, key))?.["data"];
+        const parsed = parseGlobalConfig(data === undefined ? undefined : stringMapOf(data), settings.systemNamespace);
+        return parsed.kind === "parsed" ? parsed.config : defaultGlobalConfig(settings.systemNamespace);
+      },
+    };
+  }
+
+  /** Installs at once, or again later: the webhooks that it passes through may be our own, which answer when we are ready. */
+  async #tryInstall(authority: string): Promise<void> {
+    const { client, settings, presets, images, logger } = this.#options;
+    const { systemNamespace } = settings;
+    const objects = wellKnownConfigs({ prefix: presets.prefix, namespace: systemNamespace, images });
+    try {
+      await install(client, { systemNamespace, authority, presets: objects });
+      logger.info("installed presets and webhooks", { presets: objects.length });
+    } catch (error) {
+      if (this.#stop.signal.aborted) return;
+      logger.warn("installing presets and webhooks failed; trying again", { error: describeError(error) });
+      this.#timers.push(setTimeout(() => void this.#tryInstall(authority), INSTALL_RETRY_MS).unref());
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const { client, settings, logger } = this.#options;
+    try {
+      const pair = await ensureCertificate(client, settings.systemNamespace, this.#wallMs());
+      this.#webhooks?.setCertificate(pair);
+      await this.#tryInstall(pair.certificate);
+    } catch (error) {
+      logger.warn("checking the webhook certificate failed", { error: describeError(error) });
+    }
+  }
+
+  #lead(): void {
+    const { client, identity, settings, logger } = this.#options;
+    if (identity === undefined) return this.#reconcile();
+    const lease = { namespace: settings.systemNamespace, name: LEASE };
+    this.#election = startElection(client, {
+      lease,
+      identity,
+      logger,
+      onLead: (signal) => {
+        this.#reconcile();
+        signal.addEventListener("abort", () => void this.#controller?.close(), { once: true });
+      },
+    });
+  }
+
+  #reconcile(): void {
+    const { client, settings, presets, logger, metrics } = this.#options;
+    const reconciler = new ServiceReconciler({
+      client,
+      cluster: this.#cluster,
+      settings,
+      presets,
+      events: createEventRecorder(client, { component: COMPONENT, logger }),
+      logger,
+      wallMs: this.#wallMs,
+      issueCertificate: createIssuer(this.#wallMs),
+    });
+    const controller = startController({
+      name: "llminferenceservice",
+      reconcile: (key) => reconciler.reconcile(key),
+      workers: WORKERS,
+      logger,
+      ...(metrics === undefined ? {} : { metrics }),
+    });
+    this.#controller = controller;
+    this.#cluster.subscribe((resource, change) => {
+      for (const key of affectedServices(this.#cluster, resource, change, settings.systemNamespace))
+        controller.enqueue(key);
+    });
+  }
+}

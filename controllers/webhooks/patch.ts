@@ -1,0 +1,24 @@
+import { isObject } from "../../crds/json.ts";
+import type { Json, JsonObject } from "../../crds/schema/types.ts";
+import { sameJson } from "../json-edit.ts";
+
+/** One operation of a JSON patch (RFC 6902). */
+export interface PatchOperation extends JsonObject {
+  readonly op: "add" | "replace" | "remove";
+  readonly path: string;
+}
+
+const escape = (key: string): string => key.replaceAll("~", "~0").replaceAll("/", "~1");
+
+/** The JSON patch (RFC 6902) that turns one object into the other; lists are replaced as a whole. */
+export function jsonPatch(before: JsonObject, after: JsonObject, path = ""): PatchOperation[] {
+  const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...keys].flatMap((key) => difference(before[key], after[key], `${path}/${escape(key)}`));
+}
+
+function difference(before: Json | undefined, after: Json | undefined, path: string): PatchOperation[] {
+  if (after === undefined) return before === undefined ? [] : [{ op: "remove", path }];
+  if (before === undefined) return [{ op: "add", path, value: after }];
+  if (isObject(before) && isObject(after)) return jsonPatch(before, after, path);
+  return sameJson(before, after) ? [] : [{ op: "replace", path, value: after }];
+}

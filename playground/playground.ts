@@ -1,0 +1,191 @@
+import { randomUUID } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { customResourceDefinitions } from "../crds/definitions.ts";
+import { foreignDefinitions } from "../crds/foreign.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { createKubeClient, loadKubeConfig } from "../kube/http-client.ts";
+import { KINDS, resourceOf } from "../kube/resources.ts";
+import { type KubeObject, isAlreadyExists } from "../kube/types.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { createApiServer } from "./apiserver/server.ts";
+import { SYSTEM_NAMESPACE, defaultClusterObjects } from "./cluster-objects.ts";
+import { startControllers } from "./controllers/controllers.ts";
+import { field, numberAt, recordAt, recordsAt } from "./fields.ts";
+import { createGateway } from "./gateway/gateway.ts";
+import { OPERATOR_DEPLOYMENT, operatorObjects } from "./operator-objects.ts";
+import { createPodRunner } from "./pods/runner.ts";
+import { waitFor } from "./wait.ts";
+
+const ROOT = new URL("..", import.meta.url).pathname;
+const FIELD_MANAGER = "llmisvc-playground";
+const OPERATOR_START_MS = 60_000;
+
+/** Told how a start goes on. */
+export interface StartProgress {
+  running(name: string, state: string): void;
+  done(name: string, outcome: string): void;
+}
+
+/** What a playground starts with. */
+export interface PlaygroundOptions {
+  /** Folder of the cluster's state; undefined: in memory. */
+  readonly dataDir: string | undefined;
+  /** Where the kubeconfig is written. */
+  readonly kubeconfig: string;
+  /** Port of the API server; 0: a free one. */
+  readonly port: number;
+  /** Port of the gateway; 0: a free one. */
+  readonly gatewayPort: number;
+  readonly logger: Logger;
+  readonly progress: StartProgress;
+}
+
+/** A running playground. */
+export interface Playground {
+  readonly client: KubeClient;
+  /** URL of the API server. */
+  readonly url: string;
+  readonly gatewayPort: number;
+  readonly kubeconfigPath: string;
+  /** Ends everything in reverse order; no process is left. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts API server, gateway, controllers, pod runner and the operator in a pod. Rejects with the cause, with everything that
+ * was started ended again.
+ */
+export async function startPlayground(options: PlaygroundOptions): Promise<Playground> {
+  const closers: (() => Promise<unknown> | void)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    return { ...(await startParts(options, closers)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+type Closers = { push(closer: () => Promise<unknown> | void): unknown };
+
+async function startParts(options: PlaygroundOptions, closers: Closers): Promise<Omit<Playground, "close">> {
+  const { progress, logger } = options;
+  const kubeconfigPath = resolve(options.kubeconfig);
+  const { client, api } = await startApi(options, kubeconfigPath, closers);
+  await createMissing(client, [...foreignDefinitions(), ...customResourceDefinitions()] as unknown as KubeObject[]);
+  const gateway = await createGateway({ client, port: options.gatewayPort, logger });
+  closers.push(() => gateway.close());
+  await applyAll(client, defaultClusterObjects({ gatewayPort: gateway.port }));
+  progress.done("cluster", `API server ${api.url}, gateway http://127.0.0.1:${gateway.port}`);
+  const controllers = await startControllers(client, { logger });
+  closers.push(() => controllers.close());
+  const runner = await startRunner(options, client, kubeconfigPath);
+  closers.push(() => runner.close());
+  api.onPodLogs(runner.logs);
+  await applyAll(client, operatorObjects());
+  await operatorReady(client, progress);
+  return { client, url: api.url, gatewayPort: gateway.port, kubeconfigPath };
+}
+
+async function startApi(options: PlaygroundOptions, kubeconfigPath: string, closers: Closers) {
+  const { logger, port, dataDir } = options;
+  const api = await createApiServer({
+    port,
+    logger,
+    ...(dataDir === undefined ? {} : { dataDir: join(dataDir, "api") }),
+  });
+  closers.push(() => api.close());
+  mkdirSync(dirname(kubeconfigPath), { recursive: true });
+  writeFileSync(kubeconfigPath, api.kubeconfig(), { mode: 0o600 });
+  const client = createKubeClient(await loadKubeConfig({ path: kubeconfigPath }));
+  closers.push(() => client.close());
+  return { client, api };
+}
+
+async function startRunner(options: PlaygroundOptions, client: KubeClient, kubeconfig: string) {
+  const folder = mkdtempSync(join(tmpdir(), `llmisvc-pods-${randomUUID().slice(0, 8)}-`));
+  const runner = await createPodRunner({
+    client,
+    kubeconfig,
+    folder,
+    logger: options.logger,
+    entries: {
+      operator: `${ROOT}cmd/operator/main.ts`,
+      scheduler: `${ROOT}cmd/scheduler/main.ts`,
+      simulator: `${ROOT}cmd/simulator/main.ts`,
+    },
+    environment: { NODE_COMPILE_CACHE: `${ROOT}node_modules/.cache/llmisvc` },
+    ...(options.dataDir === undefined ? {} : { claims: resolve(options.dataDir, "claims") }),
+  });
+  return {
+    logs: runner.logs,
+    close: async () => {
+      await runner.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Definitions are large and never edited here: what is there from an earlier run stays. */
+async function createMissing(client: KubeClient, objects: readonly KubeObject[]): Promise<void> {
+  for (const object of objects) {
+    try {
+      await client.create(object, { fieldManager: FIELD_MANAGER });
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+    }
+  }
+}
+
+async function applyAll(client: KubeClient, objects: readonly KubeObject[]): Promise<void> {
+  for (const object of objects) {
+    await client.apply(object, { fieldManager: FIELD_MANAGER, force: true });
+    const status = recordAt(object, "status");
+    if (status !== undefined) await applyStatus(client, object, status);
+  }
+}
+
+async function applyStatus(client: KubeClient, object: KubeObject, status: Readonly<Record<string, unknown>>) {
+  const { namespace, name } = object.metadata;
+  const patch = { type: "merge", body: { status } } as const;
+  await client.patch(resourceOf(object), { namespace, name }, patch, {
+    fieldManager: FIELD_MANAGER,
+    subresource: "status",
+  });
+}
+
+/** The operator is there when its pod is ready and the API server knows its webhooks and presets. */
+async function operatorReady(client: KubeClient, progress: StartProgress): Promise<void> {
+  const key = { namespace: SYSTEM_NAMESPACE, name: OPERATOR_DEPLOYMENT };
+  progress.running("operator", "starting");
+  await waitFor(OPERATOR_START_MS, `Deployment ${OPERATOR_DEPLOYMENT} available`, async () => {
+    const deployment = await client.get(KINDS.Deployment, key);
+    const current = numberAt(deployment, "status", "observedGeneration") === deployment.metadata.generation;
+    return current && (numberAt(deployment, "status", "readyReplicas") ?? 0) > 0 ? true : undefined;
+  });
+  await waitFor(OPERATOR_START_MS, "the operator's webhooks and presets", async () => {
+    const webhooks = await client.find(KINDS.ValidatingWebhookConfiguration, {
+      name: "llminferenceserviceconfig.serving.kserve.io",
+    });
+    const definition = await client.get(KINDS.CustomResourceDefinition, {
+      name: "llminferenceserviceconfigs.serving.kserve.io",
+    });
+    return webhooks !== undefined && field(definition, "spec", "conversion", "webhook") !== undefined;
+  });
+  progress.done("operator", `Deployment ${SYSTEM_NAMESPACE}/${OPERATOR_DEPLOYMENT}`);
+}
+
+/** Pods of a service by their component label, ready ones and all, for progress lines. */
+export async function readyPods(client: KubeClient, namespace: string, labelSelector: string): Promise<string> {
+  const { items } = await client.list(KINDS.Pod, { namespace, labelSelector });
+  const ready = items.filter((pod) =>
+    recordsAt(pod, "status", "conditions").some(
+      (condition) => condition["type"] === "Ready" && condition["status"] === "True",
+    ),
+  );
+  return `${ready.length}/${items.length}`;
+}

@@ -1,0 +1,67 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { describeWithKubectl } from "./kubectl.ts";
+import { routedService } from "./manifests.ts";
+import { type TestPlayground, apply, post, readyUrl, startPlayground } from "./playground.ts";
+
+/** 4 KB of words that differ in their first block from any other seed's. */
+const prefix = (seed: string): string => `${seed} `.repeat(Math.ceil(4096 / (seed.length + 1)));
+
+describeWithKubectl("where requests land", () => {
+  let playground: TestPlayground;
+
+  beforeAll(async () => {
+    playground = await startPlayground();
+  }, 60_000);
+  afterAll(async () => await playground?.stop());
+
+  const serve = async (name: string, engineArgs: readonly string[] = []): Promise<string> => {
+    await apply(playground, routedService(name, { replicas: 3, engineArgs }));
+    return await readyUrl(playground, name);
+  };
+  const podOf = async (url: string, model: string, prompt: string, maxTokens = 2): Promise<string> => {
+    const answer = await post(`${url}/v1/completions`, { model, prompt, max_tokens: maxTokens });
+    expect(answer.status).toBe(200);
+    return answer.headers.get("x-inference-pod") ?? "";
+  };
+
+  test("20 requests with one 4 KB prefix stay on one pod while it has room", async () => {
+    const url = await serve("sharing");
+    const shared = prefix("shared");
+    const pods: string[] = [];
+    for (let index = 0; index < 20; index++) pods.push(await podOf(url, "sharing", `${shared} question ${index}`));
+    expect(new Set(pods).size).toBe(1);
+  }, 90_000);
+
+  test("requests with one prefix spill to other pods when theirs is saturated", async () => {
+    const url = await serve("spilling", [
+      "--max-num-seqs=1",
+      "--time-to-first-token=50ms",
+      "--inter-token-latency=50ms",
+    ]);
+    const shared = prefix("spill");
+    const first = await podOf(url, "spilling", `${shared} first`);
+    const burst = Array.from({ length: 20 }, (_, index) => podOf(url, "spilling", `${shared} burst ${index}`, 20));
+    const more: Promise<string>[] = [];
+    for (let wave = 0; wave < 10; wave++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      more.push(podOf(url, "spilling", `${shared} wave ${wave}`, 20));
+    }
+    const pods = await Promise.all([...burst, ...more]);
+    expect(pods).toContain(first);
+    expect(new Set(pods).size).toBeGreaterThan(1);
+  }, 90_000);
+
+  test("three idle pods share unrelated load evenly", async () => {
+    const url = await serve("even");
+    const counts = new Map<string, number>();
+    for (let index = 0; index < 90; index++) {
+      const pod = await podOf(url, "even", `${prefix(`unrelated${index}`).slice(0, 400)}`, 1);
+      counts.set(pod, (counts.get(pod) ?? 0) + 1);
+    }
+    expect(counts.size).toBe(3);
+    for (const count of counts.values()) {
+      expect(count).toBeGreaterThanOrEqual(20);
+      expect(count).toBeLessThanOrEqual(40);
+    }
+  }, 90_000);
+});
