@@ -55,7 +55,7 @@ export function parseOperatorFlags(
 ): { readonly options: OperatorFlags; readonly errors: readonly string[]; readonly help: boolean } {
   const errors: string[] = [];
   const { values, tokens } = parseArgs({
-    args: args.map((arg) => arg.replace(/^-(?=\w{2})/, "--")),
+    args: args.map((arg) => arg.replace(/^--?v(?==|$)/, "--verbosity").replace(/^-(?=\w{2})/, "--")),
     strict: false,
     tokens: true,
     options: {
