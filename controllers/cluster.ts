@@ -1,6 +1,6 @@
 import type { KubeClient } from "../kube/client.ts";
 import { ObjectCache, byNamespace } from "../kube/cache.ts";
-import { type ObjectChange, type Reflector, startReflector } from "../kube/reflector.ts";
+import { type ObjectChange, type Reflector, type ReflectorMetrics, startReflector } from "../kube/reflector.ts";
 import { type Resource, KINDS, groupOf, gvkText } from "../kube/resources.ts";
 import { type GroupVersionKind, type KubeObject, type ObjectKey, keyOf } from "../kube/types.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -43,8 +43,8 @@ export interface Cluster extends ClusterView {
  * Mirrors every kind that the operator reads. Kinds of other projects may be absent: they count as empty, and are found when
  * their definitions come.
  */
-export function mirrorCluster(client: KubeClient, logger: Logger): Cluster {
-  return new MirroredCluster(client, logger);
+export function mirrorCluster(client: KubeClient, logger: Logger, metrics?: ReflectorMetrics): Cluster {
+  return new MirroredCluster(client, logger, metrics);
 }
 
 const writtenKey = (gvk: GroupVersionKind, key: ObjectKey): string => `${gvkText(gvk)} ${keyOf(key)}`;
@@ -54,13 +54,14 @@ class MirroredCluster implements Cluster {
   readonly #definitions: Reflector;
   readonly #written = new Map<string, KubeObject>();
 
-  constructor(client: KubeClient, logger: Logger) {
+  constructor(client: KubeClient, logger: Logger, metrics: ReflectorMetrics | undefined) {
     const selection = { metadataOnly: true };
-    this.#definitions = startReflector({ client, logger, resource: KINDS.CustomResourceDefinition, selection });
+    const common = { client, logger, metrics };
+    this.#definitions = startReflector({ ...common, resource: KINDS.CustomResourceDefinition, selection });
     for (const resource of new Set([...READ_KINDS, ...CHILD_KINDS])) {
       const cache = new ObjectCache({ [BY_NAMESPACE]: byNamespace });
       const optional = !BUILT_IN.has(groupOf(resource.apiVersion));
-      this.#reflectors.set(gvkText(resource), startReflector({ client, logger, resource, cache, optional }));
+      this.#reflectors.set(gvkText(resource), startReflector({ ...common, resource, cache, optional }));
     }
   }
 

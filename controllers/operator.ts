@@ -2,6 +2,7 @@ import { createEventRecorder } from "../kube/events.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { type Controller, type ControllerMetrics, startController } from "../kube/controller.ts";
 import { type Election, startElection } from "../kube/leader-election.ts";
+import type { ReflectorMetrics } from "../kube/reflector.ts";
 import { KINDS } from "../kube/resources.ts";
 import { type Logger, describeError } from "../telemetry/log.ts";
 import { type Cluster, mirrorCluster } from "./cluster.ts";
@@ -37,6 +38,7 @@ export interface OperatorOptions {
   readonly identity: string | undefined;
   readonly logger: Logger;
   readonly metrics?: ControllerMetrics;
+  readonly watchMetrics?: ReflectorMetrics;
   readonly wallMs?: () => number;
 }
 
@@ -68,7 +70,7 @@ class RunningOperator implements Operator {
   constructor(options: OperatorOptions) {
     this.#options = options;
     this.#wallMs = options.wallMs ?? Date.now;
-    this.#cluster = mirrorCluster(options.client, options.logger);
+    this.#cluster = mirrorCluster(options.client, options.logger, options.watchMetrics);
   }
 
   get ready(): boolean {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { byLabel, byNamespace, byOwnerUid, ObjectCache } from "./cache.ts";
+import { byLabel, byNamespace, ObjectCache } from "./cache.ts";
 import type { KubeObject } from "./types.ts";
 
 function pod(name: string, labels: Record<string, string> = {}, namespace = "default"): KubeObject {
@@ -22,11 +22,11 @@ describe("object cache", () => {
     expect(cache.delete("default/a")).toBeUndefined();
   });
 
-  test("files an object under all its owners", () => {
-    const cache = new ObjectCache({ owner: byOwnerUid });
-    const owners = ["u1", "u2"].map((uid) => ({ apiVersion: "v1", kind: "Pod", name: "o", uid }));
-    cache.set({ ...pod("a"), metadata: { name: "a", namespace: "default", ownerReferences: owners } });
-    expect(["u1", "u2", "u3"].map((uid) => cache.byIndex("owner", uid).length)).toEqual([1, 1, 0]);
+  test("files an object under each value of an index", () => {
+    const cache = new ObjectCache({ word: ({ metadata }) => metadata.name.split("-") });
+    cache.set(pod("red-apple"));
+    cache.set(pod("red-rose"));
+    expect(["red", "rose", "pear"].map((word) => cache.byIndex("word", word).length)).toEqual([2, 1, 0]);
   });
 
   test("an index that was not declared is an error", () => {

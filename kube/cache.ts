@@ -3,9 +3,6 @@ import { type KubeObject, keyOf, type ObjectKey } from "./types.ts";
 /** Values under which an object is found by an index; none leaves the object out of it. */
 export type IndexFunction = (object: KubeObject) => readonly string[];
 
-/** Index of dependents: the uids of all owners. */
-export const byOwnerUid: IndexFunction = (object) => (object.metadata.ownerReferences ?? []).map((owner) => owner.uid);
-
 /** Index of namespaces. */
 export const byNamespace: IndexFunction = (object) =>
   object.metadata.namespace === undefined ? [] : [object.metadata.namespace];

@@ -1,4 +1,4 @@
-import { describeError, type Logger, silentLogger } from "../telemetry/log.ts";
+import { describeError, type Logger, silentLogger, VERBOSITY } from "../telemetry/log.ts";
 import type { Counter, Family, Gauge, Histogram, MetricsRegistry } from "../telemetry/metrics.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { RateLimits } from "./rate-limiter.ts";
@@ -165,7 +165,7 @@ export class Controller {
       return "terminal";
     }
     const fields = { error: describeError(error), failures: this.#queue.failures(key) + 1 };
-    if (isConflict(error)) logger.v(3, "reconcile met a conflict", fields);
+    if (isConflict(error)) logger.v(VERBOSITY.verbose, "reconcile met a conflict", fields);
     else logger.error("reconcile failed", fields);
     this.#repeat(key, error);
     return "error";

@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { equalitySelector, type LabelSelector, selectorMatches } from "./labels.ts";
+import { type LabelSelector, selectorMatches } from "./labels.ts";
 
 const labels = { app: "a", tier: "web" };
 const cases: readonly (readonly [LabelSelector, boolean])[] = [
@@ -17,7 +17,3 @@ const cases: readonly (readonly [LabelSelector, boolean])[] = [
 ];
 
 test.each(cases)("selector %j: %s", (selector, expected) => expect(selectorMatches(selector, labels)).toBe(expected));
-
-test("labels become the selector that asks for all of them", () => {
-  expect(equalitySelector(labels)).toBe("app=a,tier=web");
-});

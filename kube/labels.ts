@@ -30,10 +30,3 @@ export function selectorMatches(selector: LabelSelector, labels: Labels): boolea
     })
   );
 }
-
-/** The selector `a=b,c=d` that asks for all of the labels. */
-export function equalitySelector(labels: Labels): string {
-  return Object.entries(labels)
-    .map(([key, value]) => `${key}=${value}`)
-    .join(",");
-}

@@ -1,5 +1,5 @@
 import type { Logger } from "../telemetry/log.ts";
-import { describeError, silentLogger } from "../telemetry/log.ts";
+import { describeError, silentLogger, VERBOSITY } from "../telemetry/log.ts";
 import type { Counter, Family, MetricsRegistry } from "../telemetry/metrics.ts";
 import { exponentialDelay, jitter } from "./backoff.ts";
 import { ObjectCache } from "./cache.ts";
@@ -25,12 +25,15 @@ export interface ReflectorOptions {
   readonly selection?: Selection;
   /** Where objects are kept; default is a cache without indexes. The reflector alone writes to it. */
   readonly cache?: ObjectCache;
-  /** Shrinks objects before they are kept, such as `withoutManagedFields`. */
+  /**
+   * Shrinks objects before they are kept, such as `withoutManagedFields`; not for objects that are written back or compared
+   * by `kube/apply.ts`.
+   */
   readonly transform?: (object: KubeObject) => KubeObject;
   /** Whether the kind may be absent: the cache is then empty and in sync, and the kind is looked for again. Default false. */
   readonly optional?: boolean;
   readonly logger?: Logger;
-  readonly metrics?: ReflectorMetrics;
+  readonly metrics?: ReflectorMetrics | undefined;
   readonly clock?: Clock;
 }
 
@@ -51,18 +54,6 @@ export function withoutManagedFields(object: KubeObject): KubeObject {
   if (object.metadata.managedFields === undefined) return object;
   const { managedFields: _, ...metadata } = object.metadata;
   return { ...object, metadata };
-}
-
-/** Keeps the managedFields of one manager, which is what `kube/apply.ts` compares. */
-export function managedFieldsOf(manager: string): (object: KubeObject) => KubeObject {
-  return (object) => {
-    const entries = object.metadata.managedFields;
-    if (entries === undefined) return object;
-    return {
-      ...object,
-      metadata: { ...object.metadata, managedFields: entries.filter((entry) => entry.manager === manager) },
-    };
-  };
 }
 
 const BACKOFF = { baseMs: 800, maxMs: 30_000 };
@@ -179,7 +170,7 @@ export class Reflector {
     if (error === undefined) return;
     const expected = outcome === "expired" || (outcome === "absent" && this.#options.optional === true);
     const fields = { outcome, error: describeError(error) };
-    if (expected || this.#failures === 0) this.#logger.v(3, "watch interrupted", fields);
+    if (expected || this.#failures === 0) this.#logger.v(VERBOSITY.verbose, "watch interrupted", fields);
     else
       this.#logger.warn("watch keeps failing; the cache may be out of date", { ...fields, failures: this.#failures });
   }

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { DEFAULT_PRESET_PREFIX } from "../../controllers/composition/presets.ts";
 import { startOperator } from "../../controllers/operator.ts";
 import { createControllerMetrics } from "../../kube/controller.ts";
+import { createReflectorMetrics } from "../../kube/reflector.ts";
 import { createKubeClient, loadKubeConfig } from "../../kube/http-client.ts";
 import { createLogger, describeError } from "../../telemetry/log.ts";
 import { createMetricsRegistry } from "../../telemetry/metrics.ts";
@@ -38,6 +39,7 @@ try {
     identity: options.leaderElect ? `${hostname()}_${randomUUID()}` : undefined,
     logger,
     metrics: createControllerMetrics(registry),
+    watchMetrics: createReflectorMetrics(registry),
   });
   ready = () => operator.ready;
   logger.info("operator started", { namespace: options.settings.systemNamespace, webhooks: options.webhook.port });
