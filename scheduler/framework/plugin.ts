@@ -74,8 +74,8 @@ export interface Decider {
 
 /** Computes data that other plugins read. */
 export interface DataProducer {
-  /** Fills the records of this request. A promise is awaited for at most the producer's time budget. */
-  produce(cycle: Cycle): void | Promise<void>;
+  /** Fills the records of this request. */
+  produce(cycle: Cycle): void;
 }
 
 /** May refuse a request after its data is known. */

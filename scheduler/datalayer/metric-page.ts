@@ -1,0 +1,75 @@
+/**
+ * Reads single values out of a Prometheus text page (exposition format 0.0.4, OpenMetrics alike) without parsing the rest: a page
+ * has thousands of lines, of which a handful count. A line that cannot be read is passed over.
+ */
+
+/** One series of a metric. */
+export interface Series {
+  readonly value: number;
+  /** Time of the sample as the page states it; 0 when it does not. */
+  readonly timestamp: number;
+  /** Value of a label; undefined when absent. */
+  label(name: string): string | undefined;
+}
+
+const NEWLINE = 10;
+const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"/g;
+const NUMBER = /^[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|inf|nan)$/i;
+
+function numberOf(text: string): number | undefined {
+  if (!NUMBER.test(text)) return undefined;
+  const word = text.toLowerCase().replace(/^\+/, "");
+  return word === "inf" ? Infinity : word === "-inf" ? -Infinity : Number(text);
+}
+
+function unescaped(text: string): string {
+  return text.replace(/\\(.)/g, (_, character: string) => (character === "n" ? "\n" : character));
+}
+
+/** End of the label block that opens at `from`; braces within quotes do not count. */
+function closingBrace(line: string, from: number): number {
+  let quoted = false;
+  for (let at = from; at < line.length; at++) {
+    const character = line[at];
+    if (character === "\\" && quoted) at++;
+    else if (character === '"') quoted = !quoted;
+    else if (character === "}" && !quoted) return at;
+  }
+  return -1;
+}
+
+function readSeries(rest: string): Series | undefined {
+  const trimmed = rest.trimStart();
+  const end = trimmed.startsWith("{") ? closingBrace(trimmed, 1) : -1;
+  if (trimmed.startsWith("{") && end === -1) return undefined;
+  const [text = "", time] = trimmed
+    .slice(end + 1)
+    .trim()
+    .split(/\s+/);
+  const value = numberOf(text);
+  if (value === undefined || Number.isNaN(value)) return undefined;
+  const labels = trimmed.slice(1, Math.max(1, end));
+  return {
+    value,
+    timestamp: time === undefined || time === "#" ? 0 : (numberOf(time) ?? 0),
+    label: (name) => {
+      for (const match of labels.matchAll(LABEL)) if (match[1] === name) return unescaped(match[2] ?? "");
+      return undefined;
+    },
+  };
+}
+
+const FOLLOWS_NAME = new Set([32, 9, 123]);
+
+/** All readable series of one metric name. NaN is no value. */
+export function seriesOf(page: Buffer, name: string): Series[] {
+  const found: Series[] = [];
+  for (let at = page.indexOf(name); at !== -1; at = page.indexOf(name, at + name.length)) {
+    const after = at + name.length;
+    if ((at > 0 && page[at - 1] !== NEWLINE) || !FOLLOWS_NAME.has(page[after] ?? 0)) continue;
+    const end = page.indexOf(NEWLINE, after);
+    const series = readSeries(page.toString("utf8", after, end === -1 ? page.length : end));
+    if (series !== undefined) found.push(series);
+  }
+  return found;
+}

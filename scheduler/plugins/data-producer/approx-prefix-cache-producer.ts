@@ -1,0 +1,97 @@
+import { type DataUse, grown, PREFIX_MATCH, TOKENIZED_PROMPT } from "../../framework/data.ts";
+import type { EndpointColumns } from "../../framework/endpoint.ts";
+import { bool, integer, object } from "../../framework/parameters.ts";
+import { definePlugin } from "../../framework/plugin.ts";
+import { chainSeed, hashChain, hashKey } from "../../prefix/hash-chain.ts";
+import { PrefixIndex } from "../../prefix/prefix-index.ts";
+
+/** Smallest block: smaller ones cost more to look up than they tell apart. */
+const MIN_BLOCK_TOKENS = 64;
+const DEFAULT_BLOCK_TOKENS = 16;
+
+const parameters = object({
+  autoTune: bool({ doc: "Take block size and capacity from the engines' metrics.", default: true }),
+  blockSizeTokens: integer({ doc: "Tokens of a block.", default: DEFAULT_BLOCK_TOKENS, min: 1 }),
+  blockSize: integer({ doc: "Former name of blockSizeTokens.", default: 0, min: 0 }),
+  maxPrefixTokensToMatch: integer({
+    doc: "Tokens of a prompt that are looked at; 0: no limit.",
+    default: 131_072,
+    min: 0,
+  }),
+  maxPrefixBlocksToMatch: integer({ doc: "Limit in blocks where there is none in tokens.", default: 2048, min: 0 }),
+  lruCapacityPerServer: integer({ doc: "Blocks remembered for each endpoint.", default: 31_250 }),
+});
+type Parameters = typeof parameters.fallback;
+
+function configuredBlock({ blockSize, blockSizeTokens }: Parameters): number {
+  return blockSize > 0 && blockSizeTokens === DEFAULT_BLOCK_TOKENS ? blockSize : blockSizeTokens;
+}
+
+/** Block size for a request: that of the first candidate whose engine tells it, else the configured one. */
+function blockTokens(given: Parameters, endpoints: EndpointColumns, slot: number): number {
+  const told = given.autoTune ? (endpoints.cacheBlockSize[slot] ?? 0) : 0;
+  return Math.max(told > 0 ? told : configuredBlock(given), MIN_BLOCK_TOKENS);
+}
+
+function maxBlocks({ maxPrefixTokensToMatch, maxPrefixBlocksToMatch }: Parameters, block: number): number {
+  if (maxPrefixTokensToMatch > 0) return Math.floor(maxPrefixTokensToMatch / block);
+  return maxPrefixBlocksToMatch > 0 ? maxPrefixBlocksToMatch : Infinity;
+}
+
+/** Engine blocks are smaller than ours: the capacity is converted, so that both hold the same number of tokens. */
+function capacity(given: Parameters, endpoints: EndpointColumns, slot: number, block: number): number {
+  const engineTokens = (endpoints.cacheNumBlocks[slot] ?? 0) * (endpoints.cacheBlockSize[slot] ?? 0);
+  if (given.autoTune && engineTokens > 0) return Math.max(1, Math.floor(engineTokens / block));
+  return given.lruCapacityPerServer > 0 ? given.lruCapacityPerServer : 31_250;
+}
+
+const TOKENS: DataUse = { key: TOKENIZED_PROMPT, producer: "token-producer" };
+
+/** Predicts which prompt prefixes each endpoint has cached, from the requests that were sent to it. */
+export const approxPrefixCacheProducer = definePlugin({
+  type: "approx-prefix-cache-producer",
+  kinds: ["data-producer", "pre-request"],
+  stability: "beta",
+  description: "Predicts cached prefixes from past decisions.",
+  parameters,
+  consumes: () => [TOKENS],
+  produces: [PREFIX_MATCH],
+  create: (given, context) => {
+    const index = new PrefixIndex();
+    const match = context.data(PREFIX_MATCH, context.name);
+    const tokens = context.data(TOKENIZED_PROMPT, TOKENS.producer);
+    /** Hashes of the request that is being decided, one list for each prompt. */
+    let prompts: number[][] = [];
+    let block = MIN_BLOCK_TOKENS;
+    const size = context.metrics.gauge({ name: "prefix_indexer_size", help: "Blocks in the prefix index." }).labels();
+    context.metrics.onCollect(() => size.set(index.size));
+    return {
+      produce: (cycle) => {
+        const { request, candidates, candidateCount, endpoints } = cycle;
+        block = blockTokens(given, endpoints, candidates[0] ?? 0);
+        const seed = chainSeed(request.targetModel, request.body.cacheSalt);
+        prompts = tokens.of(cycle).prompts.map((prompt) => {
+          const hashes: number[] = [];
+          hashChain(prompt, seed, block, maxBlocks(given, block), (hash) => hashes.push(hashKey(hash)));
+          return hashes;
+        });
+        const record = match.of(cycle);
+        record.match = grown(record.match, endpoints.capacity);
+        record.cachedBlocks = record.match;
+        record.totalBlocks = prompts.reduce((sum, hashes) => sum + hashes.length, 0);
+        record.blockSizeTokens = block;
+        for (const slot of candidates.subarray(0, candidateCount))
+          record.match[slot] = prompts.reduce((sum, hashes) => sum + index.match(slot, hashes), 0);
+      },
+      preRequest: (cycle, decision) => {
+        const targets = [decision.primary.slots[0], decision.results.get(context.stages.prefill)?.slots[0]];
+        for (const slot of new Set(targets)) {
+          if (slot === undefined) continue;
+          for (const hashes of prompts) index.add(slot, hashes, capacity(given, cycle.endpoints, slot, block));
+        }
+      },
+      onEndpointRemoved: (slot) => index.remove(slot),
+      dumpState: () => ({ blocks: index.size }),
+    };
+  },
+});

@@ -1,0 +1,42 @@
+/** Prompt blocks that each endpoint is believed to hold, by slot; least recently used blocks go first. */
+export class PrefixIndex {
+  readonly #blocks = new Map<number, Map<number, true>>();
+
+  /** Leading blocks of `hashes` that the slot holds. */
+  match(slot: number, hashes: readonly number[]): number {
+    const held = this.#blocks.get(slot);
+    if (held === undefined) return 0;
+    let count = 0;
+    for (const hash of hashes) {
+      if (!held.has(hash)) break;
+      count++;
+    }
+    return count;
+  }
+
+  /** Notes the blocks as just used. The head is refreshed last, since without it the rest cannot be found. */
+  add(slot: number, hashes: readonly number[], capacity: number): void {
+    let held = this.#blocks.get(slot);
+    if (held === undefined) this.#blocks.set(slot, (held = new Map()));
+    for (let index = Math.min(hashes.length, capacity) - 1; index >= 0; index--) {
+      const hash = hashes[index] ?? 0;
+      held.delete(hash);
+      held.set(hash, true);
+    }
+    for (const oldest of held.keys()) {
+      if (held.size <= capacity) break;
+      held.delete(oldest);
+    }
+  }
+
+  remove(slot: number): void {
+    this.#blocks.delete(slot);
+  }
+
+  /** Blocks over all endpoints. */
+  get size(): number {
+    let size = 0;
+    for (const held of this.#blocks.values()) size += held.size;
+    return size;
+  }
+}

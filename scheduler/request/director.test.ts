@@ -1,0 +1,105 @@
+import { describe, expect, test } from "@jest/globals";
+import { createLogger } from "../../telemetry/log.ts";
+import { createMetricsRegistry } from "../../telemetry/metrics.ts";
+import { loadConfig } from "../config/load.ts";
+import { EndpointStore } from "../datalayer/endpoint-store.ts";
+import { createPipeline } from "../scheduling/pipeline.ts";
+import { createDirector } from "./director.ts";
+import { type Director, type IncomingRequest, RequestError } from "./types.ts";
+
+/** The pool of the specification's worked examples: pods a, b and c. */
+const POOL = [
+  { waiting: 0, running: 4, kvUsage: 0.2 },
+  { waiting: 3, running: 8, kvUsage: 0.55 },
+  { waiting: 12, running: 16, kvUsage: 0.9 },
+];
+
+function filledStore(): EndpointStore {
+  const store = new EndpointStore();
+  POOL.forEach((sample, index) => {
+    const podName = `pod-${"abc"[index] ?? ""}`;
+    const address = `10.0.0.${index + 1}`;
+    const hostPort = `${address}:8000`;
+    const place = { address, port: 8000, hostPort, metricsHost: hostPort, nodeAddress: "", rank: 0, labels: {} };
+    const slot = store.upsert({ namespace: "default", podName, name: `${podName}-rank-0`, ...place });
+    store.update(slot, store.generation[slot] ?? 0, sample, 1);
+  });
+  return store;
+}
+
+function directorOf(store: EndpointStore, lines: string[], config?: string): Director {
+  const loaded = loadConfig(config);
+  if (loaded.config === undefined) throw new Error(JSON.stringify(loaded.errors));
+  const logger = createLogger({ verbosity: 5, write: (text) => void lines.push(text) });
+  const pipeline = createPipeline({
+    config: loaded.config,
+    endpoints: store,
+    random: { next: () => 0.5 },
+    logger,
+    metrics: createMetricsRegistry(),
+  });
+  const director = createDirector({ store, pipeline: () => pipeline, logger, now: () => 1, emitScores: true });
+  return director;
+}
+
+function request(prompt: string, subset?: readonly string[]): IncomingRequest {
+  const bytes = Buffer.from(prompt);
+  return {
+    id: "r1",
+    path: "/v1/completions",
+    headers: new Map(),
+    body: {
+      api: "completions",
+      model: "m",
+      stream: false,
+      maxOutputTokens: undefined,
+      cacheSalt: "",
+      sizeBytes: bytes.length,
+      bytes,
+      promptBytes: () => [bytes],
+      promptTokenIds: () => undefined,
+      json: () => ({}),
+    },
+    subset,
+    receivedAtMs: 0,
+    signal: new AbortController().signal,
+  };
+}
+
+describe("director with the default configuration", () => {
+  test("weighs queue and cache of the fleet", async () => {
+    const decision = await directorOf(filledStore(), []).handle(request("hello"));
+    expect(decision.destination).toBe("10.0.0.1:8000");
+    expect(decision.scores?.get("10.0.0.1:8000")).toBeCloseTo(2 * 1 + 2 * 0.8, 6);
+    expect(decision.scores?.get("10.0.0.2:8000")).toBeCloseTo(2 * 0.75 + 2 * 0.45, 6);
+    expect(decision.scores?.get("10.0.0.3:8000")).toBeCloseTo(2 * 0.1, 6);
+  });
+
+  test("returns to the endpoint that has seen the prefix", async () => {
+    const store = filledStore();
+    const director = directorOf(store, []);
+    const prompt = "x".repeat(4096);
+    await director.handle(request(prompt, ["10.0.0.2:8000"]));
+    const decision = await director.handle(request(prompt));
+    expect(decision.endpoint.podName).toBe("pod-b");
+    expect(decision.scores?.get("10.0.0.2:8000")).toBeCloseTo(2 * 0.75 + 2 * 0.45 + 3, 6);
+  });
+
+  test("refuses where no endpoint is left", () => {
+    const director = directorOf(filledStore(), []);
+    expect(() => director.handle(request("x", ["10.9.9.9"]))).toThrow(RequestError);
+    expect(() => directorOf(new EndpointStore(), []).handleBodyless(undefined)).toThrow("candidate endpoints");
+  });
+});
+
+test.each([
+  ["no-hit-lru-scorer", [1, 0.5, 0]],
+  ["load-aware-scorer", [0.5, 0.48828125, 0.453125]],
+  ["running-requests-size-scorer", [1, 2 / 3, 0]],
+  ["active-request-scorer", [1, 1, 1]],
+  ["lora-affinity-scorer", [0, 0, 0]],
+])("%s alone", async (type, expected) => {
+  const config = JSON.stringify({ apiVersion: "llm-d.ai/v1alpha1", kind: "EndpointPickerConfig", plugins: [{ type }] });
+  const { scores } = await directorOf(filledStore(), [], config).handle(request("hello"));
+  expected.forEach((score, index) => expect(scores?.get(`10.0.0.${index + 1}:8000`)).toBeCloseTo(score, 6));
+});

@@ -1,0 +1,85 @@
+import type { Cycle, ProfileResult, ProfileResults, Random, Refusal, SchedulingRequest } from "../framework/cycle.ts";
+import type { EndpointColumns } from "../framework/endpoint.ts";
+
+/** Results of one decision, with buffers that are kept for the next. */
+export class Results implements ProfileResults {
+  readonly #buffers = new Map<string, ProfileResult>();
+  readonly #done = new Map<string, ProfileResult | undefined>();
+
+  has(profile: string): boolean {
+    return this.#done.has(profile);
+  }
+
+  get(profile: string): ProfileResult | undefined {
+    const result = this.#done.get(profile);
+    return result?.refusal === undefined ? result : undefined;
+  }
+
+  refusal(profile: string): Refusal | undefined {
+    return this.#done.get(profile)?.refusal;
+  }
+
+  names(): readonly string[] {
+    return [...this.#done.keys()];
+  }
+
+  skip(profile: string): void {
+    this.#done.set(profile, undefined);
+  }
+
+  /** Begins a profile's run over the candidates. */
+  begin(profile: string, candidates: Int32Array, count: number): ProfileResult {
+    let result = this.#buffers.get(profile);
+    if (result === undefined || result.slots.length < count) {
+      const slots = new Int32Array(candidates.length);
+      const totals = new Float64Array(candidates.length);
+      result = { profile, slots, totals, count, targetCount: 0, refusal: undefined };
+      this.#buffers.set(profile, result);
+    }
+    result.slots.set(candidates.subarray(0, count));
+    result.totals.fill(0, 0, count);
+    Object.assign(result, { count, targetCount: 0, refusal: undefined });
+    this.#done.set(profile, result);
+    return result;
+  }
+
+  clear(): void {
+    this.#done.clear();
+  }
+}
+
+/** The one cycle of a pipeline: decisions are synchronous, so each reuses it. */
+export class SchedulingCycle implements Cycle {
+  readonly endpoints: EndpointColumns;
+  readonly random: Random;
+  readonly records: unknown[];
+  readonly results = new Results();
+  candidates: Int32Array = new Int32Array(0);
+  candidateCount = 0;
+  nowMs = 0;
+  peerSlot = -1;
+  profile = "";
+  #request: SchedulingRequest | undefined;
+
+  constructor(endpoints: EndpointColumns, random: Random, records: unknown[]) {
+    this.endpoints = endpoints;
+    this.random = random;
+    this.records = records;
+  }
+
+  get request(): SchedulingRequest {
+    if (this.#request === undefined) throw new Error("no request is being decided");
+    return this.#request;
+  }
+
+  /** Starts the next decision. */
+  begin(request: SchedulingRequest, candidates: Int32Array, count: number, nowMs: number): void {
+    this.#request = request;
+    this.candidates = candidates;
+    this.candidateCount = count;
+    this.nowMs = nowMs;
+    this.peerSlot = -1;
+    this.profile = "";
+    this.results.clear();
+  }
+}

@@ -1,0 +1,121 @@
+import type { PluginSpec, SchedulerConfig } from "../config/types.ts";
+import type { Random } from "../framework/cycle.ts";
+import type { DataHandle, DataKey } from "../framework/data.ts";
+import type { EndpointColumns } from "../framework/endpoint.ts";
+import type { Plugin, PluginContext, PluginKind } from "../framework/plugin.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import type { MetricsRegistry } from "../../telemetry/metrics.ts";
+import { SchedulingCycle } from "./cycle.ts";
+import { createProfile, type Profile } from "./profile.ts";
+
+/** What plugins are made with. */
+export interface PipelineOptions {
+  readonly config: SchedulerConfig;
+  readonly endpoints: EndpointColumns;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
+}
+
+/** Plugin instances of a configuration in the order of their work. */
+export interface Pipeline {
+  readonly cycle: SchedulingCycle;
+  readonly handler: Plugin;
+  readonly profiles: ReadonlyMap<string, Profile>;
+  readonly producers: readonly Plugin[];
+  /** All instances in the order of declaration. */
+  readonly plugins: readonly Plugin[];
+  /** State of each instance that shows some. */
+  dump(): Readonly<Record<string, unknown>>;
+}
+
+const DEFAULT_PREFIX_PRODUCER = "approx-prefix-cache-producer";
+
+/** Makes the plugins of a checked configuration. */
+export function createPipeline(options: PipelineOptions): Pipeline {
+  const builder = new Builder(options);
+  const { config } = options;
+  const plugins = config.plugins.map(({ name }) => builder.plugin(name));
+  const cycle = new SchedulingCycle(options.endpoints, options.random, builder.records);
+  const profiles = config.profiles.map((spec) => {
+    const used = spec.plugins.map(({ plugin, weight }) => ({ name: plugin, weight, plugin: builder.plugin(plugin) }));
+    return [spec.name, createProfile(spec.name, used)] as const;
+  });
+  return {
+    cycle,
+    handler: builder.plugin(config.handler),
+    profiles: new Map(profiles),
+    producers: inOrder(config.plugins).map(({ name }) => builder.plugin(name)),
+    plugins,
+    dump: () =>
+      Object.fromEntries(config.plugins.map(({ name }) => [name, builder.plugin(name).dumpState?.() ?? null] as const)),
+  };
+}
+
+/** Producers, each after those whose data it reads. */
+function inOrder(specs: readonly PluginSpec[]): readonly PluginSpec[] {
+  const kind: PluginKind = "data-producer";
+  const left = new Map(
+    specs.filter(({ definition }) => definition.kinds.includes(kind)).map((spec) => [spec.name, spec]),
+  );
+  const order: PluginSpec[] = [];
+  const visit = (spec: PluginSpec): void => {
+    left.delete(spec.name);
+    for (const { producer } of spec.definition.consumes?.(spec.parameters) ?? []) {
+      const before = left.get(producer);
+      if (before !== undefined) visit(before);
+    }
+    order.push(spec);
+  };
+  for (const spec of specs) if (left.has(spec.name)) visit(spec);
+  return order;
+}
+
+class Builder {
+  readonly records: unknown[] = [];
+  readonly #options: PipelineOptions;
+  readonly #instances = new Map<string, Plugin>();
+  readonly #recordIndexes = new Map<string, number>();
+
+  constructor(options: PipelineOptions) {
+    this.#options = options;
+  }
+
+  plugin(name: string): Plugin {
+    const known = this.#instances.get(name);
+    if (known !== undefined) return known;
+    const index = this.#options.config.plugins.findIndex((spec) => spec.name === name);
+    const spec = this.#options.config.plugins[index];
+    if (spec === undefined) throw new Error(`no plugin "${name}" in the configuration`);
+    const made = spec.definition.create?.(spec.parameters, this.#context(spec, index)) ?? {};
+    this.#instances.set(name, made);
+    return made;
+  }
+
+  #context({ name }: PluginSpec, index: number): PluginContext {
+    const { config, endpoints, logger, metrics } = this.#options;
+    return {
+      name,
+      index,
+      endpoints,
+      logger: logger.child({ plugin: name }),
+      metrics,
+      data: (key, producer) => this.#handle(key, producer),
+      isConsumed: (key, producer) =>
+        config.plugins.some(({ definition, parameters }) =>
+          definition.consumes?.(parameters).some((use) => use.key === key && use.producer === producer),
+        ),
+      plugin: (other) => this.plugin(other),
+      stages: { prefill: "prefill", encode: "encode" },
+      prefixProducerOf: () => DEFAULT_PREFIX_PRODUCER,
+    };
+  }
+
+  #handle<T>(key: DataKey<T>, producer: string): DataHandle<T> {
+    const id = `${key.name}/${producer}`;
+    const index = this.#recordIndexes.get(id) ?? this.records.push(key.create()) - 1;
+    this.#recordIndexes.set(id, index);
+    // The record of this index was made by `key.create`.
+    return { of: (cycle) => cycle.records[index] as T };
+  }
+}
