@@ -1,6 +1,6 @@
 import { Agent as HttpAgent, get as httpGet, type RequestOptions } from "node:http";
 import { Agent as HttpsAgent, get as httpsGet } from "node:https";
-import type { Clock } from "../../kube/clock.ts";
+import { type Clock, pause } from "../../kube/clock.ts";
 import { describeError, type Logger, VERBOSITY } from "../../telemetry/log.ts";
 import type { EndpointMetadata } from "../framework/endpoint.ts";
 import type { EndpointStore } from "./endpoint-store.ts";
@@ -42,10 +42,10 @@ export function startScraper(options: ScrapeOptions, { store, clock, random, log
 
   const follow = async (slot: number, signal: AbortSignal): Promise<void> => {
     const generation = store.generation[slot] ?? 0;
-    await sleep(clock, random() * options.intervalMs, signal);
+    await pause(clock, random() * options.intervalMs, signal);
     while (!signal.aborted) {
       await scrape(slot, generation, signal);
-      await sleep(clock, options.intervalMs, signal);
+      await pause(clock, options.intervalMs, signal);
     }
   };
 
@@ -77,20 +77,6 @@ export function startScraper(options: ScrapeOptions, { store, clock, random, log
     for (const slot of running.keys()) end(slot);
     agent.destroy();
   };
-}
-
-/** Waits, or until the signal aborts; never rejects. */
-function sleep(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const finish = (): void => {
-      cancel();
-      signal.removeEventListener("abort", finish);
-      resolve();
-    };
-    const cancel = clock.schedule(delayMs, finish);
-    signal.addEventListener("abort", finish, { once: true });
-  });
 }
 
 function fetchPage(

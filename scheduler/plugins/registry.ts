@@ -9,6 +9,7 @@ import {
   alwaysDisaggPdDecider,
   disaggHeadersHandler,
   disaggProfileHandler,
+  pdProfileHandler,
   prefillHeaderHandler,
   singleProfileHandler,
 } from "./profile-handler/handlers.ts";
@@ -39,6 +40,7 @@ const PARSERS = ["openai", "anthropic", "vllmhttp", "passthrough", "vllmgrpc", "
 const DEFINITIONS: readonly AnyPluginDefinition[] = [
   singleProfileHandler,
   disaggProfileHandler,
+  pdProfileHandler,
   disaggHeadersHandler,
   prefillHeaderHandler,
   alwaysDisaggPdDecider,

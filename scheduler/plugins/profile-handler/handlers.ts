@@ -1,5 +1,6 @@
+import { PREFIX_MATCH } from "../../framework/data.ts";
 import type { Cycle, Decision } from "../../framework/cycle.ts";
-import { choice, noParameters, object, text } from "../../framework/parameters.ts";
+import { choice, integer, noParameters, object, text } from "../../framework/parameters.ts";
 import { type AnyPluginDefinition, definePlugin, type Plugin } from "../../framework/plugin.ts";
 
 const PREFILL_HEADER = "x-prefiller-host-port";
@@ -108,4 +109,41 @@ export const alwaysDisaggPdDecider = definePlugin({
   description: "Prefills every request on another pod.",
   parameters: noParameters(),
   create: () => ({ decide: () => true }),
+});
+
+const APPROXIMATE = "approx-prefix-cache-producer";
+const BYTES_PER_TOKEN = 4;
+
+/** Former disaggregating handler: prefills apart when at least `threshold` bytes of the prompt are not cached. */
+export const pdProfileHandler = definePlugin({
+  type: "pd-profile-handler",
+  kinds: ["profile-handler", "pre-request"],
+  stability: "beta",
+  deprecated: "disagg-profile-handler",
+  description: "Picks a decode pod, and a prefill pod for prompts that are long and not cached.",
+  parameters: object({
+    decodeProfile: text({ doc: "Decode profile.", default: "decode" }),
+    prefillProfile: text({ doc: "Prefill profile.", default: "prefill" }),
+    threshold: integer({ doc: "Uncached bytes from which a request is disaggregated; 0: always.", default: 0, min: 0 }),
+    hashBlockSize: integer({ doc: "Accepted; the producer of the prefix match knows its block size.", default: 64 }),
+    prefixPluginName: text({ doc: "Accepted, unused.", default: "" }),
+    prefixPluginType: text({ doc: "Accepted, unused.", default: "" }),
+    prefixMatchInfoProducerName: text({ doc: "Producer of the prefix match.", default: APPROXIMATE }),
+    deciderPluginName: text({ doc: "Decider of prefill; empty: the threshold decides.", default: "" }),
+    primaryPort: integer({ doc: "Accepted, unused.", default: 0, min: 0, max: 65_535 }),
+  }),
+  consumes: (given) => [{ key: PREFIX_MATCH, producer: given.prefixMatchInfoProducerName }],
+  references: ({ deciderPluginName: name }) =>
+    name === "" ? [] : [{ name, path: "deciderPluginName", kind: "decider" }],
+  create: (given, context) => {
+    const match = context.data(PREFIX_MATCH, given.prefixMatchInfoProducerName);
+    const decider = given.deciderPluginName === "" ? undefined : context.plugin(given.deciderPluginName);
+    return disaggregating(given.decodeProfile, given.prefillProfile, (cycle, slot) => {
+      if (decider !== undefined) return decider.decide?.(cycle, slot) ?? false;
+      const { cachedBlocks, blockSizeTokens } = match.of(cycle);
+      const length = cycle.request.body.promptBytes().reduce((sum, prompt) => sum + prompt.length, 0);
+      const uncached = length - (cachedBlocks[slot] ?? 0) * blockSizeTokens * BYTES_PER_TOKEN;
+      return length > 0 && (given.threshold === 0 || uncached >= given.threshold);
+    });
+  },
 });
