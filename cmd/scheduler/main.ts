@@ -1,0 +1,30 @@
+import { parseSchedulerFlags } from "../../scheduler/options.ts";
+import { runScheduler } from "../../scheduler/run.ts";
+import { createScheduler } from "../../scheduler/scheduler.ts";
+import { createLogger } from "../../telemetry/log.ts";
+
+const { options, warnings, errors } = parseSchedulerFlags(process.argv.slice(2), process.env);
+const logger = createLogger({ name: "scheduler", verbosity: options.verbosity, format: options.logFormat });
+
+for (const warning of warnings) logger.warn(warning);
+if (errors.length > 0) {
+  for (const error of errors) logger.error("invalid flag", { error });
+  logger.flush();
+  process.exit(2);
+}
+
+const host = process.env.LLMISVC_BIND_ADDRESS ?? "::";
+const running = await runScheduler(options, host, createScheduler, logger).catch((error: unknown) => {
+  logger.error("scheduler cannot start", { error });
+  logger.flush();
+  process.exit(1);
+});
+
+async function stop(): Promise<void> {
+  logger.info("shutting down");
+  await running.stop();
+  logger.flush();
+  process.exit(0);
+}
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void stop());
