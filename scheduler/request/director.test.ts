@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { createLogger } from "../../telemetry/log.ts";
+import { createLogger, silentLogger } from "../../telemetry/log.ts";
 import { createMetricsRegistry } from "../../telemetry/metrics.ts";
 import { loadConfig } from "../config/load.ts";
 import { EndpointStore } from "../datalayer/endpoint-store.ts";
@@ -102,4 +102,13 @@ test.each([
   const config = JSON.stringify({ apiVersion: "llm-d.ai/v1alpha1", kind: "EndpointPickerConfig", plugins: [{ type }] });
   const { scores } = await directorOf(filledStore(), [], config).handle(request("hello"));
   expected.forEach((score, index) => expect(scores?.get(`10.0.0.${index + 1}:8000`)).toBeCloseTo(score, 6));
+});
+
+test("a reload makes the plugins anew beside the old ones", () => {
+  const { config } = loadConfig(undefined);
+  if (config === undefined) throw new Error("the default configuration does not load");
+  const shared = { config, endpoints: filledStore(), random: { next: () => 0.5 }, logger: silentLogger };
+  const metrics = createMetricsRegistry();
+  createPipeline({ ...shared, metrics });
+  expect(createPipeline({ ...shared, metrics }).dump()).toHaveProperty("approx-prefix-cache-producer", { blocks: 0 });
 });

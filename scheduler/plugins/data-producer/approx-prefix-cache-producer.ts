@@ -63,8 +63,6 @@ export const approxPrefixCacheProducer = definePlugin({
     /** Hashes of the request that is being decided, one list for each prompt. */
     let prompts: number[][] = [];
     let block = MIN_BLOCK_TOKENS;
-    const size = context.metrics.gauge({ name: "prefix_indexer_size", help: "Blocks in the prefix index." }).labels();
-    context.metrics.onCollect(() => size.set(index.size));
     return {
       produce: (cycle) => {
         const { request, candidates, candidateCount, endpoints } = cycle;
