@@ -15,13 +15,13 @@ playground: $(STAMP) ## Start everything on this machine and send a completion (
 
 test: $(STAMP) ## Run all tests: unit, then end to end with real processes
 	$(JEST) $(ARGS) --passWithNoTests --selectProjects unit
-	$(JEST) $(ARGS) --runInBand --passWithNoTests --selectProjects e2e
+	$(JEST) $(ARGS) --runInBand --forceExit --testTimeout=120000 --passWithNoTests --selectProjects e2e
 
 unit: $(STAMP) ## Run the unit tests
 	$(JEST) $(ARGS) --passWithNoTests --selectProjects unit
 
 e2e: $(STAMP) ## Run the end-to-end tests
-	$(JEST) $(ARGS) --runInBand --passWithNoTests --selectProjects e2e
+	$(JEST) $(ARGS) --runInBand --forceExit --testTimeout=120000 --passWithNoTests --selectProjects e2e
 
 lint: $(STAMP) ## Check format and lint rules
 	$(NODE) node_modules/@biomejs/biome/bin/biome format .

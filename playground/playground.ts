@@ -83,7 +83,7 @@ async function startParts(options: PlaygroundOptions, closers: Closers): Promise
   progress.done("cluster", `API server ${api.url}, gateway http://127.0.0.1:${gateway.port}`);
   const controllers = await startControllers(client, { logger });
   closers.push(() => controllers.close());
-  const runner = await startRunner(options, client, kubeconfigPath);
+  const runner = await startRunner(options, client, api.kubeconfig());
   closers.push(() => runner.close());
   api.onPodLogs(runner.logs);
   await applyAll(client, operatorObjects());
@@ -101,13 +101,16 @@ async function startApi(options: PlaygroundOptions, kubeconfigPath: string, clos
   closers.push(() => api.close());
   mkdirSync(dirname(kubeconfigPath), { recursive: true });
   writeFileSync(kubeconfigPath, api.kubeconfig(), { mode: 0o600 });
-  const client = createKubeClient(await loadKubeConfig({ path: kubeconfigPath }));
+  const client = createKubeClient(await loadKubeConfig({ text: api.kubeconfig() }));
   closers.push(() => client.close());
   return { client, api };
 }
 
-async function startRunner(options: PlaygroundOptions, client: KubeClient, kubeconfig: string) {
+/** Pods have a kubeconfig of their own: the user's file may be overwritten by another playground of the same checkout. */
+async function startRunner(options: PlaygroundOptions, client: KubeClient, kubeconfigText: string) {
   const folder = mkdtempSync(join(tmpdir(), `llmisvc-pods-${randomUUID().slice(0, 8)}-`));
+  const kubeconfig = join(folder, "kubeconfig");
+  writeFileSync(kubeconfig, kubeconfigText, { mode: 0o600 });
   const runner = await createPodRunner({
     client,
     kubeconfig,
@@ -125,7 +128,7 @@ async function startRunner(options: PlaygroundOptions, client: KubeClient, kubec
     logs: runner.logs,
     close: async () => {
       await runner.close();
-      rmSync(folder, { recursive: true, force: true });
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 }

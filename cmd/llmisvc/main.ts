@@ -21,5 +21,5 @@ if (command === undefined) {
   process.stderr.write(`unknown command "${name}"; known: ${Object.keys(COMMANDS).join(", ")}\n\n${USAGE}`);
   process.exitCode = 2;
 } else {
-  process.exitCode = await command(args);
+  process.exit(await command(args));
 }

@@ -108,7 +108,7 @@ export class Pod {
     for (const { name } of running) this.#context.event("Normal", "Killing", `Stopping container ${name}`);
     await Promise.all(this.#main.map((container) => container.stop(graceMs)));
     for (const container of [...this.#init].reverse()) await container.stop(Math.max(0, deadline - performance.now()));
-    await rm(this.#context.folders.pod, { recursive: true, force: true });
+    await rm(this.#context.folders.pod, { recursive: true, force: true, maxRetries: 5 });
   }
 
   async #run(): Promise<void> {

@@ -52,7 +52,7 @@ describeWithKubectl("manifests that are wrong", () => {
     url = await readyUrl(playground, NAME);
     generation = (await playground.get("deployment", `${NAME}-kserve`)).metadata.generation;
   }, 120_000);
-  afterAll(async () => await playground?.stop());
+  afterAll(async () => await playground?.stop(), 60_000);
 
   const untouched = async (): Promise<void> => {
     const deployment = await playground.get("deployment", `${NAME}-kserve`);

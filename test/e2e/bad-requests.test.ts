@@ -22,16 +22,17 @@ describeWithKubectl("requests that are not as they should be", () => {
     const [scheduler] = await playground.list("pods", "default", SCHEDULER);
     schedulerIp = String(at(scheduler, "status.podIP"));
   }, 120_000);
-  afterAll(async () => await playground?.stop());
+  afterAll(async () => await playground?.stop(), 60_000);
 
   const complete = async () => await post(`${url}/v1/completions`, { model: NAME, prompt: "fine", max_tokens: 1 });
   const page = async (): Promise<string> => await (await fetch(`http://${schedulerIp}:9090/metrics`)).text();
 
-  test("a 5 MB prompt is routed and answered", async () => {
+  test("a 5 MB prompt is routed, and answered by the pod that it is too long for the model", async () => {
     const prompt = "word ".repeat(MIB);
     const answer = await post(`${url}/v1/completions`, { model: NAME, prompt, max_tokens: 1 });
-    expect(answer.status).toBe(200);
     expect(answer.headers.get("x-inference-pod")).toMatch(/^strict-kserve-/);
+    expect(answer.status).toBe(400);
+    expect(answer.text).toMatch(/tokens; the limit is \d+/);
   });
 
   test("a body that is not JSON is refused with 400", async () => {

@@ -37,7 +37,7 @@ describeWithKubectl("what breaks, and what it costs", () => {
     await apply(playground, routedService(NAME, { replicas: 2, engineArgs }));
     url = await readyUrl(playground, NAME);
   }, 120_000);
-  afterAll(async () => await playground?.stop());
+  afterAll(async () => await playground?.stop(), 60_000);
 
   const complete = async (maxTokens = 1) =>
     await post(`${url}/v1/completions`, { model: NAME, prompt: `go ${performance.now()}`, max_tokens: maxTokens });

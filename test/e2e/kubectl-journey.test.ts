@@ -13,7 +13,7 @@ describeWithKubectl("the way of a user with kubectl", () => {
   beforeAll(async () => {
     playground = await startPlayground();
   }, 60_000);
-  afterAll(async () => await playground?.stop());
+  afterAll(async () => await playground?.stop(), 60_000);
 
   const schedulerIp = async (): Promise<string> => {
     const [pod] = await playground.list("pods", "default", SCHEDULER);

@@ -51,6 +51,9 @@ export function start(command: string, args: readonly string[], env: Readonly<Re
   };
 }
 
+/** A command that takes longer is stuck: it is killed, and its exit code is null. */
+const RUN_LIMIT_MS = 90_000;
+
 /** Runs a command to its end, with `input` on its standard input. */
 export async function run(
   command: string,
@@ -59,7 +62,8 @@ export async function run(
 ): Promise<Finished> {
   const running = start(command, args, options.env);
   running.child.stdin?.end(options.input ?? "");
-  return await running.finished;
+  const limit = setTimeout(() => running.child.kill("SIGKILL"), RUN_LIMIT_MS);
+  return await running.finished.finally(() => clearTimeout(limit));
 }
 
 /** Time between two looks of `until`. */

@@ -39,7 +39,7 @@ describeWithKubectl("published manifests, unchanged", () => {
   beforeAll(async () => {
     playground = await startPlayground();
   }, 60_000);
-  afterAll(async () => await playground?.stop());
+  afterAll(async () => await playground?.stop(), 60_000);
 
   test.each([
     "llm-inference-service-facebook-opt-125m-cpu.yaml",

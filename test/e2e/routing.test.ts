@@ -12,7 +12,7 @@ describeWithKubectl("where requests land", () => {
   beforeAll(async () => {
     playground = await startPlayground();
   }, 60_000);
-  afterAll(async () => await playground?.stop());
+  afterAll(async () => await playground?.stop(), 60_000);
 
   const serve = async (name: string, engineArgs: readonly string[] = []): Promise<string> => {
     await apply(playground, routedService(name, { replicas: 3, engineArgs }));
@@ -35,6 +35,7 @@ describeWithKubectl("where requests land", () => {
   test("requests with one prefix spill to other pods when theirs is saturated", async () => {
     const url = await serve("spilling", [
       "--max-num-seqs=1",
+      "--num-gpu-blocks-override=96",
       "--time-to-first-token=50ms",
       "--inter-token-latency=50ms",
     ]);
