@@ -7,7 +7,7 @@ import { foreignDefinitions } from "../crds/foreign.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { createKubeClient, loadKubeConfig } from "../kube/http-client.ts";
 import { KINDS, resourceOf } from "../kube/resources.ts";
-import { type KubeObject, isAlreadyExists } from "../kube/types.ts";
+import { KubeError, type KubeObject, isAlreadyExists } from "../kube/types.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { createApiServer } from "./apiserver/server.ts";
 import { SYSTEM_NAMESPACE, defaultClusterObjects } from "./cluster-objects.ts";
@@ -179,7 +179,21 @@ async function operatorReady(client: KubeClient, progress: StartProgress): Promi
     });
     return webhooks !== undefined && field(definition, "spec", "conversion", "webhook") !== undefined;
   });
+  await waitFor(OPERATOR_START_MS, "an answer of the operator's webhooks", () => webhooksAnswer(client));
   progress.done("operator", `Deployment ${SYSTEM_NAMESPACE}/${OPERATOR_DEPLOYMENT}`);
+}
+
+/** State kept from an earlier run says ready before this run's pod is: only an answer counts. Nothing is written. */
+async function webhooksAnswer(client: KubeClient): Promise<boolean> {
+  const { apiVersion, kind } = KINDS.LLMInferenceService;
+  const metadata = { name: "playground-probe", namespace: SYSTEM_NAMESPACE };
+  try {
+    await client.create({ apiVersion, kind, metadata, spec: { model: { uri: "hf://a/b" } } }, { dryRun: true });
+    return true;
+  } catch (error) {
+    if (error instanceof KubeError && error.code === 500) return false;
+    throw error;
+  }
 }
 
 /** Pods of a service by their component label, ready ones and all, for progress lines. */
