@@ -2,7 +2,7 @@ NODE := bin/node
 JEST := $(NODE) --experimental-vm-modules --no-warnings --max-old-space-size=4096 node_modules/jest/bin/jest.js
 STAMP := node_modules/.package-lock.json
 
-.PHONY: help playground test unit e2e lint format types bench images
+.PHONY: help playground test unit e2e lint format types
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
@@ -32,7 +32,3 @@ format: $(STAMP) ## Rewrite the sources in the project's format
 
 types: $(STAMP) ## Type-check everything
 	$(NODE) node_modules/typescript/bin/tsc --noEmit
-
-bench: $(STAMP) ## Measure the scheduler under load
-	$(NODE) bench/scheduler.ts $(ARGS)
-
