@@ -1,4 +1,5 @@
-import { SPEC_SCHEMAS, STATUS_SCHEMA } from "./service-fields.ts";
+import { withoutKeywords } from "./schema/keywords.ts";
+import { CONFIG_SPEC_SCHEMAS, CONFIG_STATUS_SCHEMA, SPEC_SCHEMAS, STATUS_SCHEMA } from "./service-fields.ts";
 import type { Json, JsonObject, JsonSchema } from "./schema/types.ts";
 
 /** Group of our kinds. */
@@ -47,12 +48,15 @@ export function customResourceDefinition(
   };
 }
 
+/** Keywords of Kubernetes' own OpenAPI that a CustomResourceDefinition must not have. */
+const NATIVE_KEYWORDS = ["x-kubernetes-patch-merge-key", "x-kubernetes-patch-strategy"] as const;
+
 function versionOf(version: KindVersion): Json {
   return {
     name: version.name,
     served: true,
     storage: version.storage,
-    schema: { openAPIV3Schema: version.schema as unknown as JsonObject },
+    schema: { openAPIV3Schema: withoutKeywords(version.schema, NATIVE_KEYWORDS) as unknown as JsonObject },
     subresources: {
       ...(version.status === false ? {} : { status: {} }),
       ...(version.scale === undefined ? {} : { scale: version.scale }),
@@ -88,15 +92,6 @@ const SCALE = {
   statusReplicasPath: ".status.workloads.primary.readyReplicas",
 } as const;
 
-const CONFIG_STATUS: JsonSchema = {
-  type: "object",
-  description: "State of the config.",
-  properties: {
-    conditions: STATUS_SCHEMA.properties!["conditions"]!,
-    observedGeneration: STATUS_SCHEMA.properties!["observedGeneration"]!,
-  },
-};
-
 function rootSchema(description: string, spec: JsonSchema, status: JsonSchema): JsonSchema {
   return {
     type: "object",
@@ -130,7 +125,7 @@ export function customResourceDefinitions(): JsonObject[] {
   const config = VERSIONS.map((name) => ({
     name,
     storage: name === STORAGE_VERSION,
-    schema: rootSchema(CONFIG_DOC, SPEC_SCHEMAS[name], CONFIG_STATUS),
+    schema: rootSchema(CONFIG_DOC, CONFIG_SPEC_SCHEMAS[name], CONFIG_STATUS_SCHEMA),
     columns: CONFIG_COLUMNS,
   }));
   return [

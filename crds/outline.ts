@@ -14,7 +14,7 @@ export type Definitions = Readonly<Record<string, JsonSchema>>;
  *
  * Types: `string int int64 number bool time quantity intOrString any object`, `@Name` for a definition, `[]T` for lists
  * (atomic, or by `keys=`), `set[T]` for sets, `map[T]` for maps. `any` keeps whatever it holds. `preserve` keeps unknown
- * fields of an object, `nullable` allows null. Throws `Error` with the line for what it cannot read.
+ * fields of an object, `nullable` allows null, `min`, `max`, `enum` and `pattern` bound a value. Throws `Error` with the line for what it cannot read.
  */
 export function readOutline(text: string, definitions: Definitions = {}): JsonSchema {
   const lines = text
@@ -151,7 +151,7 @@ class Reader {
 const listOf = (items: JsonSchema, kind: Partial<JsonSchema>): JsonSchema => ({ type: "array", items, ...kind });
 
 function constraints(line: Line, schema: JsonSchema): Partial<JsonSchema> {
-  const { min, max, enum: values, nullable } = line.options;
+  const { min, max, enum: values, pattern, nullable } = line.options;
   const [lower, upper] = [min, max].map((text) => (text === undefined ? undefined : Number(text)));
   const bounds =
     schema.type === "array"
@@ -163,6 +163,7 @@ function constraints(line: Line, schema: JsonSchema): Partial<JsonSchema> {
   return {
     ...Object.fromEntries(entries),
     ...(values === undefined ? {} : { enum: values.split("|").map((value) => (value === '""' ? "" : value)) }),
+    ...(pattern === undefined ? {} : { pattern }),
     ...(nullable === undefined ? {} : { nullable: true }),
   };
 }

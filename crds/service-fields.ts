@@ -2,6 +2,7 @@ import type { JsonSchema } from "./schema/types.ts";
 import { POD_DEFINITIONS } from "./core/pod-spec.ts";
 import { GATEWAY_DEFINITIONS } from "./foreign/shared.ts";
 import { type Definitions, readOutline } from "./outline.ts";
+import { withoutKeywords } from "./schema/keywords.ts";
 
 /** Parts of the API that are used in several places. */
 const PARTS: readonly (readonly [name: string, outline: string])[] = [
@@ -34,7 +35,7 @@ const PARTS: readonly (readonly [name: string, outline: string])[] = [
   [
     "KedaFallback",
     `
-  behavior=static: string enum=static|currentReplicas|currentReplicasIfHigher|currentReplicasIfLower
+  behavior: string enum=static|currentReplicas|currentReplicasIfHigher|currentReplicasIfLower
   failureThreshold!: int
   replicas!: int`,
   ],
@@ -58,7 +59,7 @@ const PARTS: readonly (readonly [name: string, outline: string])[] = [
       type!: string
       useCachedMetrics: bool
   maxReplicas!: int min=1  # Greatest number of instances.
-  minReplicas=1: int min=1  # Least number of instances.
+  minReplicas: int min=1  # Least number of instances; 1 when absent.
   wva: object  # Scaling by the workload variant autoscaler.
     hpa: object
       behavior: object
@@ -71,7 +72,7 @@ const PARTS: readonly (readonly [name: string, outline: string])[] = [
       idleReplicaCount: int min=0
       initialCooldownPeriod: int min=0
       pollingInterval: int min=1
-    variantCost=10.0: string`,
+    variantCost: string  # Cost of one instance, a decimal number; 10.0 when absent.`,
   ],
   [
     "Parallelism",
@@ -87,7 +88,7 @@ const PARTS: readonly (readonly [name: string, outline: string])[] = [
     "KVCacheOffloading",
     `
   cpu!: quantity  # Host memory for the blocks of one instance.
-  evictionPolicy=lru: string enum=lru|arc  # Which blocks leave host memory first.
+  evictionPolicy: string enum=lru|arc  # Which blocks leave host memory first; lru when absent.
   secondary: []object  # Slower places behind host memory.
     fileSystem: object
       emptyDir: object
@@ -163,7 +164,7 @@ const SPEC = `
         name: string
         namespace: string
     route: object  # The HTTPRoute; {} lets the operator make and own one.
-      group: string  # Services of the same group share one route, by weight.
+      group: string max=63 pattern=^[a-z0-9]([a-z0-9-]*[a-z0-9])?$  # Services of the same group share one route, by weight.
       http: object  # An HTTPRoute of your own, or its content.
         refs: []object  # HTTPRoutes that exist already.
           name="": string
@@ -172,22 +173,22 @@ const SPEC = `
     scheduler: object  # The endpoint picker that chooses the pod for every request; {} means the defaults.
       annotations: map[string]  # Annotations of the scheduler's pods.
       config: object  # EndpointPickerConfig of the scheduler.
-        inline: object preserve  # The EndpointPickerConfig itself.
+        inline: any  # The EndpointPickerConfig itself, as an object or as YAML text.
         ref: object  # Key of a ConfigMap that holds it.
-          key!: string
+          key: string  # Key of the ConfigMap; epp when absent.
           name="": string
           optional: bool
       labels: map[string]  # Labels of the scheduler's pods.
       pickerPlugin: object  # Picker of the default profile.
-        name!: string  # Type of the picker, such as max-score-picker.
+        name!: string min=1 max=253  # Type of the picker, such as max-score-picker.
         parameters: object preserve  # Its parameters.
       pool: object  # The InferencePool.
         ref: object  # A pool, and a scheduler, that exist already.
           name="": string
         spec: @InferencePoolSpec  # Content of the InferencePool that the operator owns.
       replicas: int  # Number of scheduler pods.
-      scorerPlugins: []object  # Scorers of the default profile, in place of the default ones.
-        name!: string  # Type of the scorer, such as queue-scorer.
+      scorerPlugins: []object keys=name max=32  # Scorers of the default profile, in place of the default ones.
+        name!: string min=1 max=253  # Type of the scorer, such as queue-scorer.
         parameters: object preserve  # Its parameters.
         weight: number min=0  # Weight of its score; 1 when absent.
       template: @PodSpec  # Pods of the scheduler.
@@ -204,7 +205,7 @@ const SPEC = `
     samplerArg: string  # Argument of the sampler.
   worker: @PodSpec  # Worker pods of a multi-node model instance.`;
 
-/** Fields that \`v1alpha1\` has beside, or in place of, those of \`v1alpha2\`. */
+/** Field that v1alpha1 has beside those of v1alpha2. */
 const CRITICALITY = "    criticality: string enum=Critical|Standard|Sheddable  # Not acted on any more; kept.";
 
 const STATUS = `
@@ -226,7 +227,7 @@ const STATUS = `
     name!: string
     namespace!: string
     source!: string enum=Preset|UserRef
-  conditions: []object  # State of the service and of its parts.
+  conditions: []object keys=type  # State of the service and of its parts.
     lastTransitionTime: string
     message: string
     reason: string
@@ -267,20 +268,53 @@ const STATUS = `
       kind!: string
       name!: string`;
 
+const CONFIG_STATUS = `
+  annotations: map[string]
+  conditions: []object keys=type  # State of the config.
+    lastTransitionTime: string
+    message: string
+    reason: string
+    severity: string
+    status!: string
+    type!: string
+  observedGeneration: int64  # Generation of the spec that the status is about.
+  referencedBy: []object  # Services that are built on it.
+    name!: string
+    namespace!: string`;
+
+/**
+ * Defaults of the foreign parts are left to the API server of the children, and nothing of a pool is required: what is
+ * written here is merged over presets, and a value that nobody wrote would hide theirs.
+ */
 function definitions(poolSpec: string): Definitions {
-  const found: Record<string, JsonSchema> = { ...POD_DEFINITIONS, ...GATEWAY_DEFINITIONS };
-  found["InferencePoolSpec"] = GATEWAY_DEFINITIONS[poolSpec]!;
+  const found: Record<string, JsonSchema> = { ...POD_DEFINITIONS };
+  found["HTTPRouteSpec"] = withoutKeywords(GATEWAY_DEFINITIONS["HTTPRouteSpec"]!, ["default"]);
+  found["InferencePoolSpec"] = withoutKeywords(GATEWAY_DEFINITIONS[poolSpec]!, ["default", "required"]);
   for (const [name, outline] of PARTS) found[name] = readOutline(outline, found);
   return found;
 }
 
-const V1ALPHA1_SPEC = SPEC.replace(/(\n  model: object.*)/, `$1\n${CRITICALITY}`);
+/** What a template does not satisfy. */
+const TEXT_KEYWORDS = ["pattern", "minLength", "minItems", "minProperties"] as const;
 
-/** Schemas of \`spec\` of both kinds, by version. The spec of a config is that of a service, with nothing required of it. */
+/** Fields that only v1alpha2 has: see the conversion. */
+const V1ALPHA2_ONLY = /\n +(kvCacheOffloading: .*|confidential: .*\n +enabled!?: .*\n +resourceId: .*)/g;
+const V1ALPHA1_SPEC = SPEC.replaceAll(V1ALPHA2_ONLY, "").replace(/(\n {2}model: object.*)/, `$1\n${CRITICALITY}`);
+
+/** Schemas of `spec` of an LLMInferenceService, by version. */
 export const SPEC_SCHEMAS: Readonly<Record<"v1alpha1" | "v1alpha2", JsonSchema>> = {
   v1alpha1: readOutline(V1ALPHA1_SPEC, definitions("InferencePoolSpecV1Alpha2")),
   v1alpha2: readOutline(SPEC, definitions("InferencePoolSpec")),
 };
 
-/** Schema of \`status\` of an LLMInferenceService. */
+/** Schemas of `spec` of an LLMInferenceServiceConfig, by version: any text in them may be a template. */
+export const CONFIG_SPEC_SCHEMAS: typeof SPEC_SCHEMAS = {
+  v1alpha1: withoutKeywords(SPEC_SCHEMAS.v1alpha1, TEXT_KEYWORDS),
+  v1alpha2: withoutKeywords(SPEC_SCHEMAS.v1alpha2, TEXT_KEYWORDS),
+};
+
+/** Schema of `status` of an LLMInferenceService. */
 export const STATUS_SCHEMA: JsonSchema = readOutline(STATUS, definitions("InferencePoolSpec"));
+
+/** Schema of `status` of an LLMInferenceServiceConfig. */
+export const CONFIG_STATUS_SCHEMA: JsonSchema = readOutline(CONFIG_STATUS);
