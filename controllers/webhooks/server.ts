@@ -87,15 +87,20 @@ function listen(server: Server, port: number, host: string): Promise<void> {
   });
 }
 
+/** The answer to a review at a path; undefined where no webhook is. */
+export function answerReview(path: string, review: JsonObject, context: ReviewContext): JsonObject | undefined {
+  if (path === CONVERSION_PATH) return reviewConversion(review);
+  const reviewer = REVIEWERS.get(path);
+  return reviewer === undefined ? undefined : reviewAdmission(review, reviewer, context);
+}
+
 async function respond(request: IncomingMessage, response: ServerResponse, context: ReviewContext): Promise<void> {
   const path = (request.url ?? "").split("?")[0] ?? "";
-  const reviewer = REVIEWERS.get(path);
-  if (reviewer === undefined && path !== CONVERSION_PATH) {
+  const answer = answerReview(path, await readReview(request), context);
+  if (answer === undefined) {
     response.writeHead(404).end();
     return;
   }
-  const review = await readReview(request);
-  const answer = reviewer === undefined ? reviewConversion(review) : reviewAdmission(review, reviewer, context);
   const body = Buffer.from(JSON.stringify(answer));
   response.writeHead(200, { "content-type": "application/json", "content-length": body.length }).end(body);
 }
