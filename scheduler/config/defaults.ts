@@ -1,3 +1,5 @@
+import { bool, integer, isRecord, object, optional, type Values } from "../framework/parameters.ts";
+import type { Report } from "../framework/problem.ts";
 import type { Document } from "./schema.ts";
 
 type Plugin = Document["plugins"][number];
@@ -28,30 +30,45 @@ export const DEFAULT_CONFIG: Readonly<Record<string, unknown>> = {
 const SCORER = "prefix-cache-scorer";
 const PRODUCER = "approx-prefix-cache-producer";
 const CHARACTERS_PER_TOKEN = 4;
-const MOVED = ["autoTune", "blockSize", "hashBlockSize", "maxPrefixBlocksToMatch", "lruCapacityPerServer"];
 
-/**
- * Parameters that the prefix scorer had while it kept the index itself go to a producer instance. Block sizes were
- * characters.
- */
-export function splitPrefixScorer(plugins: readonly Plugin[], warn: (text: string) => void): readonly Plugin[] {
-  const extra: Plugin[] = [];
-  const result = plugins.map((plugin) => {
-    if (plugin.type !== SCORER || typeof plugin.parameters !== "object" || plugin.parameters === null) return plugin;
-    const entries = Object.entries(plugin.parameters);
-    const moved = entries.filter(([key]) => MOVED.includes(key));
-    if (moved.length === 0) return plugin;
-    warn(`plugin "${plugin.name || plugin.type}": ${moved.map(([key]) => key).join(", ")} moved to ${PRODUCER}`);
-    extra.push({ type: PRODUCER, name: "", parameters: producerParameters(Object.fromEntries(moved)) });
-    return { ...plugin, parameters: Object.fromEntries(entries.filter(([key]) => !MOVED.includes(key))) };
+/** Parameters that the scorer had while it kept the index itself. Block sizes were characters. */
+const moved = object({
+  autoTune: optional(bool({ doc: "", default: true })),
+  blockSize: optional(integer({ doc: "", default: 0, min: 0 })),
+  hashBlockSize: optional(integer({ doc: "", default: 0, min: 0 })),
+  blockSizeTokens: optional(integer({ doc: "", default: 0, min: 0 })),
+  maxPrefixBlocksToMatch: optional(integer({ doc: "", default: 0, min: 0 })),
+  maxPrefixTokensToMatch: optional(integer({ doc: "", default: 0, min: 0 })),
+  lruCapacityPerServer: optional(integer({ doc: "", default: 0 })),
+});
+type Moved = Values<NonNullable<typeof moved.fields>> & typeof moved.fallback;
+
+/** Plugins with the parameters of the index taken from prefix scorers, and the producer that has them instead. */
+export function splitPrefixScorers(
+  plugins: readonly Plugin[],
+  report: Report,
+): { readonly written: readonly Plugin[]; readonly added: readonly { type: string; parameters: unknown }[] } {
+  const added: { type: string; parameters: unknown }[] = [];
+  const written = plugins.map((plugin, index) => {
+    if (plugin.type !== SCORER || !isRecord(plugin.parameters)) return plugin;
+    const given = Object.entries(plugin.parameters);
+    const names = given.map(([key]) => key).filter((key) => Object.hasOwn(moved.fallback, key));
+    if (names.length === 0) return plugin;
+    report.warn(`plugin "${plugin.name || plugin.type}": ${names.join(", ")} moved to ${PRODUCER}`);
+    const taken = Object.fromEntries(given.filter(([key]) => names.includes(key)));
+    added.push({
+      type: PRODUCER,
+      parameters: indexParameters(moved.read(taken, `plugins[${index}].parameters`, report)),
+    });
+    return { ...plugin, parameters: Object.fromEntries(given.filter(([key]) => !names.includes(key))) };
   });
   const declared = plugins.some(({ type }) => type === PRODUCER);
-  return declared ? result : [...result, ...extra.slice(0, 1)];
+  return { written, added: declared ? [] : added.slice(0, 1) };
 }
 
-function producerParameters(moved: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const { blockSize, hashBlockSize, ...rest } = moved;
-  const characters = blockSize ?? hashBlockSize;
-  if (typeof characters !== "number") return rest;
-  return { ...rest, blockSizeTokens: Math.max(1, Math.floor(characters / CHARACTERS_PER_TOKEN)) };
+function indexParameters({ blockSize, hashBlockSize, blockSizeTokens, ...rest }: Moved): unknown {
+  const characters = blockSize ?? hashBlockSize ?? 0;
+  const tokens = blockSizeTokens ?? Math.floor(characters / CHARACTERS_PER_TOKEN);
+  const given = Object.entries(rest).filter(([, value]) => value !== undefined);
+  return { ...Object.fromEntries(given), ...(tokens > 0 ? { blockSizeTokens: tokens } : {}) };
 }

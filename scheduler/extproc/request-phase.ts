@@ -182,7 +182,7 @@ export class RequestPhase {
     };
     this.#context.metrics.picked(decision.endpoint, decision.targetModel);
     this.#host.routed(route, bytes.length);
-    const mutation = this.#mutation(decision.destination, bytes.length, decision.setHeaders);
+    const mutation = this.#mutation(decision.destination, bytes.length, decision.setHeaders, decision.removeHeaders);
     const metadata = lbMetadata(decision.destination, decision.scores);
     this.#sendRoute(mutation, metadata, bytes, rewritten, ending);
   }
@@ -209,12 +209,17 @@ export class RequestPhase {
     else this.#sendRoute(mutation, lbMetadata(destination, undefined), NO_BYTES, false, ending);
   }
 
-  #mutation(destination: string, size: number, changed: readonly (readonly [string, string])[]): Mutation {
+  #mutation(
+    destination: string,
+    size: number,
+    changed: readonly (readonly [string, string])[],
+    removed: readonly string[] = [],
+  ): Mutation {
     const set: (readonly [string, string])[] = [[DESTINATION_HEADER, destination]];
     if (size > 0) set.push(["Content-Length", String(size)]);
     if (this.#idGenerated) set.push(["x-request-id", this.#id]);
     for (const header of changed) set.push(header);
-    return { set, remove: controlHeadersOf(this.#headers), clearRouteCache: true };
+    return { set, remove: [...controlHeadersOf(this.#headers), ...removed], clearRouteCache: true };
   }
 
   /** The headers' answer and the body, in one write. */

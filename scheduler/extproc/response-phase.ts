@@ -53,10 +53,14 @@ export class ResponsePhase {
     if (this.failed) this.#series.failed("ModelServerError");
     this.#streaming = (headers.get("content-type") ?? "").includes("text/event-stream");
     this.#readable = ["", "identity"].includes(headers.get("content-encoding") ?? "");
-    if (this.#route?.ticket !== undefined)
-      this.#context.director.onResponseHeaders(this.#route.ticket, headers, message.metadata?.served);
+    const { ticket } = this.#route ?? {};
+    const added =
+      ticket === undefined
+        ? undefined
+        : this.#context.director.onResponseHeaders(ticket, headers, message.metadata?.served);
     const answers = new AnswerWriter();
-    answers.headers(ANSWER.responseHeaders, MARKED);
+    const mutation = added === undefined || added.length === 0 ? MARKED : { ...MARKED, set: [...MARKED.set, ...added] };
+    answers.headers(ANSWER.responseHeaders, mutation);
     this.#send(answers.finish());
     if (message.endOfStream) this.complete = true;
   }

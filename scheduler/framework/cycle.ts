@@ -73,6 +73,8 @@ export interface Cycle {
   readonly profile: string;
   /** Records of produced data, by the index that the pipeline gave each key. */
   readonly records: unknown[];
+  /** What `prepare` of each plugin found out for this request, by plugin index; undefined: nothing. */
+  readonly prepared: readonly unknown[];
 }
 
 /** What a decision adds to the request, and how its later life is followed. */
@@ -81,8 +83,12 @@ export interface Decision {
   readonly results: ProfileResults;
   /** Identity of the request for the response hooks. */
   readonly ticket: Ticket;
+  /** Addresses of the targets as the proxy gets them, preferred first; a plugin may replace them. */
+  destinations: readonly string[];
   /** Sets a header of the request towards the model server. */
   setHeader(name: string, value: string): void;
+  /** Takes a header that the client sent out of the request. */
+  removeHeader(name: string): void;
 }
 
 /** A routed request after its decision: survives until `onComplete`. */

@@ -2,6 +2,7 @@
  * Typed schemas of plugin parameters: one declaration yields the validated value's type, its defaults, the error texts
  * and the documentation.
  */
+import { quantityUnits } from "../../kube/quantity.ts";
 import { suggest, type Report } from "./problem.ts";
 
 /** How one value is read from JSON. Absent and null both mean the default. */
@@ -137,6 +138,32 @@ export function durationMs<T extends number | undefined>(options: Options<T> & B
 /** Anything, unread: for parts that another component validates. */
 export function anything(doc: string): Field<unknown> {
   return field<unknown>({ doc, default: undefined }, "any value", (value) => ({ ok: value }));
+}
+
+/** A parameter of former releases: accepted with a warning, not read. `instead` names what took its place. */
+export function retired(instead: string): Field<undefined> {
+  return {
+    doc: `Accepted, not read: ${instead}.`,
+    accepts: "any value",
+    fallback: undefined,
+    required: false,
+    read: (value, path, report) => {
+      if (value !== undefined && value !== null) report.warn(`${path}: ignored; ${instead}`);
+      return undefined;
+    },
+  };
+}
+
+/** A Kubernetes quantity such as `500`, `1G` or `1Gi`, rounded up to whole units. */
+export function quantity<T extends number | undefined>(options: Options<T> & Bounds): Field<T | number> {
+  const accepts = `a quantity such as "1Gi"${describeBounds(options)}`;
+  return field<T | number>(options, accepts, (value) => {
+    const text = typeof value === "number" ? String(value) : value;
+    const units = typeof text === "string" ? quantityUnits(text) : undefined;
+    if (units === undefined) return { cause: "is not a quantity" };
+    const amount = Number(units);
+    return withinBounds(amount, options) ? { ok: amount } : { cause: `must be${describeBounds(options)}` };
+  });
 }
 
 /** Text values by text key. */

@@ -1,7 +1,7 @@
 /** Contracts of plugins: what each kind does, and how a type declares itself. */
 import type { Logger } from "../../telemetry/log.ts";
 import type { MetricsRegistry } from "../../telemetry/metrics.ts";
-import type { Headers, ResponseSummary } from "../request/types.ts";
+import type { Headers, ResponseSummary, Usage } from "../request/types.ts";
 import type { Cycle, Decision, Refusal, Ticket } from "./cycle.ts";
 import type { DataHandle, DataKey, DataUse } from "./data.ts";
 import type { EndpointColumns } from "./endpoint.ts";
@@ -39,6 +39,8 @@ export interface Filter {
    * Cost: called once for each profile run; must not allocate.
    */
   filter(cycle: Cycle, slots: Int32Array, count: number): number;
+  /** Why `filter` has just dropped the endpoint, in a few words. Asked for traces alone, right after `filter`. */
+  dropReason?(cycle: Cycle, slot: number): string;
 }
 
 /** Rates endpoints. */
@@ -78,6 +80,28 @@ export interface DataProducer {
   produce(cycle: Cycle): void;
 }
 
+/** Asks somebody outside the process before a decision, on behalf of `produce`. */
+export interface Preparer {
+  /**
+   * Starts what has to be awaited; undefined when this request needs nothing. Called in a cycle whose earlier producers
+   * have run; the cycle is reused meanwhile, so copy what is needed. The outcome is `cycle.prepared[context.index]` when
+   * the request's own cycle runs; a rejection costs the data alone.
+   */
+  prepare(cycle: Cycle, signal: AbortSignal): Promise<unknown> | undefined;
+}
+
+/** Narrows the candidates before any data is computed. */
+export interface Screener {
+  /** Keeps some of the first `count` slots, like `Filter.filter`. None left: the request is refused with 503. */
+  screen(cycle: Cycle, slots: Int32Array, count: number): number;
+}
+
+/** Finds out who a request belongs to when its fairness header does not say. */
+export interface Identifier {
+  /** The fairness id; undefined when the headers tell none. */
+  fairnessId(headers: Headers): string | undefined;
+}
+
 /** May refuse a request after its data is known. */
 export interface Admitter {
   admit(cycle: Cycle): Refusal | undefined;
@@ -88,18 +112,27 @@ export interface PreRequest {
   preRequest(cycle: Cycle, decision: Decision): void;
 }
 
+/** Headers to set on the answer to the client. */
+export type HeaderWrites = readonly (readonly [name: string, value: string])[];
+
+/** Values for the proxy, by name within `envoy.lb` or another namespace. */
+export type MetadataWrites = ReadonlyMap<string, ReadonlyMap<string, number>>;
+
 /** Follows a routed request. Each hook may be absent. */
 export interface ResponseHooks {
-  onResponseHeaders(ticket: Ticket, headers: Headers, servedEndpoint: string | undefined): void;
+  /** Returns headers to set on the answer, if any. */
+  onResponseHeaders(ticket: Ticket, headers: Headers, servedEndpoint: string | undefined): HeaderWrites | undefined;
   /** `first` marks the first chunk. Only called when `wantsResponseBody` of the instance is true. */
   onResponseBody(ticket: Ticket, chunk: Buffer, first: boolean, endOfStream: boolean): void;
+  /** At the end of the answer: values to hand to the proxy, computed from the token counts. */
+  onUsage(ticket: Ticket, usage: Usage): MetadataWrites | undefined;
   onComplete(ticket: Ticket, summary: ResponseSummary): void;
 }
 
 /** Tells how loaded a set of endpoints is. */
 export interface SaturationDetector {
   /** 0 idle, 1 at the set point, more when over-subscribed. An empty set is 1. */
-  saturation(endpoints: EndpointColumns, slots: Int32Array, count: number, nowMs: number): number;
+  saturation(cycle: Cycle, slots: Int32Array, count: number): number;
 }
 
 /** Changes of the fleet, for plugins that keep state by slot. */
@@ -117,6 +150,9 @@ export interface Plugin
     Partial<ProfileHandler>,
     Partial<Decider>,
     Partial<DataProducer>,
+    Partial<Preparer>,
+    Partial<Screener>,
+    Partial<Identifier>,
     Partial<Admitter>,
     Partial<PreRequest>,
     Partial<ResponseHooks>,
@@ -137,16 +173,23 @@ export interface PluginContext {
   readonly endpoints: EndpointColumns;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
+  /** Environment of the process. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   /** Handle to data made by the instance named `producer`. */
   data<T>(key: DataKey<T>, producer: string): DataHandle<T>;
   /** Whether any plugin declared the use of this key of this producer. */
   isConsumed(key: DataKey<unknown>, producer: string): boolean;
-  /** An earlier made instance that a parameter refers to; the configuration has been checked to contain it. */
+  /** An instance that a parameter refers to; the configuration has been checked to contain it. */
   plugin(name: string): Plugin;
   /** Names of the profiles that hold disaggregated stages, as the profile handler's parameters call them. */
-  readonly stages: { readonly prefill: string; readonly encode: string };
-  /** Producer that the prefix scorer of the profile `profile` reads; the default one when it has none. */
-  prefixProducerOf(profile: string): string;
+  readonly stages: Stages;
+}
+
+/** Profiles of the stages of disaggregated serving. */
+export interface Stages {
+  readonly decode: string;
+  readonly prefill: string;
+  readonly encode: string;
 }
 
 /** A reference to another plugin found in parameters. */
@@ -173,7 +216,7 @@ export interface PluginDefinition<P> {
   /** What it does, in a sentence or two. */
   readonly description: string;
   readonly parameters: Field<P>;
-  /** Rewrites old spellings. */
+  /** Rewrites old spellings of parameters before they are read. */
   readonly migrate?: ParameterMigration;
   /** Data that an instance with these parameters reads. */
   readonly consumes?: (parameters: P) => readonly DataUse[];
@@ -181,10 +224,14 @@ export interface PluginDefinition<P> {
   readonly produces?: readonly DataKey<unknown>[];
   /** Other plugins that the parameters name. */
   readonly references?: (parameters: P) => readonly PluginReference[];
+  /** For profile handlers: the profiles of the stages. */
+  readonly stages?: (parameters: P) => Stages;
   /** Makes an instance. Absent: the type is accepted in a configuration and does nothing; a warning says so. */
   readonly create?: (parameters: P, context: PluginContext) => Plugin;
   /** Why an absent `create` is in order: who does the work instead. Suppresses the warning. */
   readonly handledBy?: string;
+  /** What an instance leaves undone, for a warning when the configuration is loaded. */
+  readonly limits?: string;
 }
 
 /** A definition with its parameter type hidden, as registries hold it. */

@@ -3,7 +3,14 @@ import { type Logger, VERBOSITY } from "../../telemetry/log.ts";
 import type { EndpointStore } from "../datalayer/endpoint-store.ts";
 import type { Pipeline } from "../scheduling/pipeline.ts";
 import type { DecisionTrace } from "../scheduling/trace.ts";
-import { type ChosenEndpoint, type Director, type Headers, type IncomingRequest, RequestError } from "./types.ts";
+import {
+  type ChosenEndpoint,
+  type Director,
+  type Headers,
+  type IncomingRequest,
+  RequestError,
+  type RoutingDecision,
+} from "./types.ts";
 import { inSubset } from "./subset.ts";
 
 /** What a director needs. */
@@ -23,13 +30,21 @@ interface RoutedTicket extends Ticket {
   readonly pipeline: Pipeline;
 }
 
+const SATURATED = "system saturated, sheddable request dropped";
 const NO_ENDPOINTS = "failed to find candidate endpoints for serving the request";
 
 function aliased(headers: Headers, name: string): string | undefined {
   return headers.get(`x-llm-d-${name}`) ?? headers.get(`x-gateway-${name}`);
 }
 
-function schedulingRequest({ id, headers, body }: IncomingRequest): SchedulingRequest {
+function schedulingRequest({ id, headers, body }: IncomingRequest, { plugins }: Pipeline): SchedulingRequest {
+  const identity = (): string | undefined => {
+    for (const plugin of plugins) {
+      const found = plugin.fairnessId?.(headers);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
   return {
     id,
     incomingModel: body.model,
@@ -37,8 +52,30 @@ function schedulingRequest({ id, headers, body }: IncomingRequest): SchedulingRe
     headers,
     body,
     priority: 0,
-    fairnessId: aliased(headers, "inference-fairness-id") || "default-flow",
+    fairnessId: aliased(headers, "inference-fairness-id") || identity() || "default-flow",
   };
+}
+
+/** Changes of the request's headers; the last change of a name wins. */
+class HeaderChanges {
+  readonly #changes = new Map<string, string | undefined>();
+
+  set(name: string, value: string): void {
+    this.#changes.set(name, value);
+  }
+
+  remove(name: string): void {
+    this.#changes.set(name, undefined);
+  }
+
+  written(): readonly (readonly [string, string])[] {
+    return [...this.#changes].flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
+  }
+
+  /** Names that the client sent and nobody set. */
+  removed(headers: Headers): readonly string[] {
+    return [...this.#changes].flatMap(([name, value]) => (value === undefined && headers.has(name) ? [name] : []));
+  }
 }
 
 function refused({ code, message, droppedReason }: Refusal): RequestError {
@@ -76,78 +113,134 @@ export function createDirector(options: DirectorOptions): Director {
     }
   };
 
+  /** Begins the cycle of a request and runs its screeners. */
+  const begin = (pipeline: Pipeline, incoming: IncomingRequest, prepared?: readonly unknown[]): void => {
+    const request = schedulingRequest(incoming, pipeline);
+    const { cycle } = pipeline;
+    cycle.begin(request, candidates, collect(incoming.subset), options.now(), prepared);
+    cycle.candidates = candidates;
+    shed(pipeline);
+    screen(pipeline);
+  };
+
+  const decide = (
+    pipeline: Pipeline,
+    incoming: IncomingRequest,
+    prepared?: readonly unknown[],
+  ): ReturnType<Director["handle"]> => {
+    begin(pipeline, incoming, prepared);
+    const { cycle } = pipeline;
+    const { request } = cycle;
+    const trace: DecisionTrace | undefined = logger.enabled(VERBOSITY.debug) ? [] : undefined;
+    produce(pipeline, pipeline.producers.length, logger);
+    admit(pipeline);
+    const primary = schedule(pipeline, trace);
+    const slot = primary.slots[0] ?? 0;
+    const generation = store.generation[slot] ?? 0;
+    const ticket: RoutedTicket = { request, slot, generation, states: [], pipeline };
+    const targets = Array.from(primary.slots.subarray(0, primary.targetCount), (target) => store.metadata(target));
+    const headers = new HeaderChanges();
+    const decision: Decision = {
+      primary,
+      results: cycle.results,
+      ticket,
+      destinations: targets.map(({ hostPort }) => hostPort),
+      setHeader: (name, value) => headers.set(name, value),
+      removeHeader: (name) => headers.remove(name),
+    };
+    for (const plugin of pipeline.plugins) plugin.preRequest?.(cycle, decision);
+    if (trace !== undefined) logDecision(logger, store, request, primary, trace);
+    return {
+      ticket,
+      endpoint: chosen(slot),
+      destination: decision.destinations.join(","),
+      incomingModel: request.incomingModel,
+      targetModel: request.targetModel,
+      fairnessId: request.fairnessId,
+      priority: request.priority,
+      setHeaders: headers.written(),
+      removeHeaders: headers.removed(incoming.headers),
+      scores: options.emitScores === true ? totalsOf(store, primary) : undefined,
+    };
+  };
+
+  /** Asks what plugins want to know from outside, each in a cycle of its own, then decides. */
+  const decideLater = async (pipeline: Pipeline, incoming: IncomingRequest): Promise<RoutingDecision> => {
+    const prepared: unknown[] = [];
+    for (const { at, index, plugin } of pipeline.preparers) {
+      begin(pipeline, incoming, prepared);
+      produce(pipeline, at, logger);
+      try {
+        prepared[index] = await plugin.prepare?.(pipeline.cycle, incoming.signal);
+      } catch (error) {
+        logger.error("failed to prepare per request data", { requestId: incoming.id, error });
+      }
+    }
+    return decide(pipeline, incoming, prepared);
+  };
+
   return {
     handle: (incoming) => {
       const pipeline = options.pipeline();
-      const request = schedulingRequest(incoming);
-      const count = collect(incoming.subset);
-      const { cycle } = pipeline;
-      cycle.begin(request, candidates, count, options.now());
-      const trace: DecisionTrace | undefined = logger.enabled(VERBOSITY.debug) ? [] : undefined;
-      prepare(pipeline, logger);
-      const primary = schedule(pipeline, trace);
-      const slot = primary.slots[0] ?? 0;
-      const generation = store.generation[slot] ?? 0;
-      const ticket: RoutedTicket = { request, slot, generation, states: [], pipeline };
-      const setHeaders: (readonly [string, string])[] = [];
-      const decision: Decision = {
-        primary,
-        results: cycle.results,
-        ticket,
-        setHeader: (name, value) => {
-          const at = setHeaders.findIndex(([known]) => known === name);
-          if (at === -1) setHeaders.push([name, value]);
-          else setHeaders[at] = [name, value];
-        },
-      };
-      for (const plugin of pipeline.plugins) plugin.preRequest?.(cycle, decision);
-      if (trace !== undefined) logDecision(logger, store, request, primary, trace);
-      const targets = Array.from(primary.slots.subarray(0, primary.targetCount), (target) => store.metadata(target));
-      return {
-        ticket,
-        endpoint: chosen(slot),
-        destination: targets.map(({ hostPort }) => hostPort).join(","),
-        incomingModel: request.incomingModel,
-        targetModel: request.targetModel,
-        fairnessId: request.fairnessId,
-        priority: request.priority,
-        setHeaders,
-        scores: options.emitScores === true ? totalsOf(store, primary) : undefined,
-      };
+      return pipeline.preparers.length === 0 ? decide(pipeline, incoming) : decideLater(pipeline, incoming);
     },
     handleBodyless: (subset) => {
       const count = collect(subset);
       return chosen(candidates[Math.floor(options.pipeline().cycle.random.next() * count)] ?? 0);
     },
-    wantsResponseBody: false,
-    onResponseHeaders: (ticket, headers, served) =>
-      each(ticket, (plugin, own) => plugin.onResponseHeaders?.(own, headers, served)),
+    get wantsResponseBody() {
+      return options.pipeline().wantsResponseBody;
+    },
+    onResponseHeaders: (ticket, headers, served) => {
+      const writes: (readonly [string, string])[] = [];
+      each(ticket, (plugin, own) => {
+        const added = plugin.onResponseHeaders?.(own, headers, served);
+        if (added !== undefined) writes.push(...added);
+      });
+      return writes;
+    },
     onResponseBody: (ticket, chunk, end) =>
       each(ticket, (plugin, own) => plugin.onResponseBody?.(own, chunk, false, end)),
     onComplete: (ticket, summary) => each(ticket, (plugin, own) => plugin.onComplete?.(own, summary)),
   };
 }
 
-/** Runs producers and admitters. A producer that fails costs its data alone. */
-function prepare({ cycle, producers, plugins }: Pipeline, logger: Logger): void {
-  for (const producer of producers) {
+/** Refuses a sheddable request while the pool is saturated. */
+function shed({ cycle, detector }: Pipeline): void {
+  if (cycle.request.priority >= 0) return;
+  if ((detector.saturation?.(cycle, cycle.candidates, cycle.candidateCount) ?? 0) < 1) return;
+  throw new RequestError("ResourceExhausted", SATURATED, "rejected-saturated");
+}
+
+function screen({ cycle, screeners }: Pipeline): void {
+  for (const screener of screeners)
+    cycle.candidateCount = screener.screen?.(cycle, cycle.candidates, cycle.candidateCount) ?? cycle.candidateCount;
+  if (cycle.candidateCount === 0) throw new RequestError("ServiceUnavailable", NO_ENDPOINTS, "rejected-no-endpoints");
+}
+
+/** Runs the first `count` producers. One that fails costs its data alone. */
+function produce({ cycle, producers }: Pipeline, count: number, logger: Logger): void {
+  for (let i = 0; i < count; i++) {
     try {
-      producer.produce?.(cycle);
+      producers[i]?.produce?.(cycle);
     } catch (error) {
       logger.error("failed to prepare per request data", { requestId: cycle.request.id, error });
     }
   }
-  for (const plugin of plugins) {
+}
+
+function admit({ cycle, admitters }: Pipeline): void {
+  for (const plugin of admitters) {
     const refusal = plugin.admit?.(cycle);
     if (refusal !== undefined) throw refused(refusal);
   }
 }
 
 /** Runs profiles until the handler has enough, and returns the primary result. */
-function schedule({ cycle, handler, profiles }: Pipeline, trace: DecisionTrace | undefined): ProfileResult {
-  const names = [...profiles.keys()];
+function schedule(pipeline: Pipeline, trace: DecisionTrace | undefined): ProfileResult {
+  const { cycle, handler, profiles, profileNames } = pipeline;
   for (;;) {
-    const next = handler.nextProfiles?.(cycle, names) ?? [];
+    const next = handler.nextProfiles?.(cycle, profileNames) ?? [];
     if (next.length === 0) break;
     for (const name of next) profiles.get(name)?.run(cycle, trace);
   }

@@ -130,6 +130,8 @@ export interface RoutingDecision {
   readonly priority: number;
   /** Headers to add or overwrite besides the destination, in order. */
   readonly setHeaders: readonly (readonly [string, string])[];
+  /** Headers of the client to take out. */
+  readonly removeHeaders?: readonly string[] | undefined;
   /** Weighted totals of the primary profile by `ip:port`; present only when asked for. */
   readonly scores: ReadonlyMap<string, number> | undefined;
 }
@@ -167,8 +169,12 @@ export interface Director {
   handleBodyless(subset: readonly string[] | undefined): ChosenEndpoint;
   /** Whether any plugin wants `onResponseBody`; when false the protocol side skips that work. */
   readonly wantsResponseBody: boolean;
-  /** The answer's headers arrived. */
-  onResponseHeaders(ticket: unknown, headers: Headers, servedEndpoint: string | undefined): void;
+  /** The answer's headers arrived. Returns headers to set on the answer. */
+  onResponseHeaders(
+    ticket: unknown,
+    headers: Headers,
+    servedEndpoint: string | undefined,
+  ): readonly (readonly [string, string])[] | undefined;
   /** A chunk of the answer's body arrived (bytes are only valid during the call). */
   onResponseBody(ticket: unknown, chunk: Buffer, endOfStream: boolean): void;
   /** The request is over; called exactly once for each decision. */

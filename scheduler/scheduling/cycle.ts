@@ -48,12 +48,15 @@ export class Results implements ProfileResults {
   }
 }
 
+const NOTHING: readonly unknown[] = [];
+
 /** The one cycle of a pipeline: decisions are synchronous, so each reuses it. */
 export class SchedulingCycle implements Cycle {
   readonly endpoints: EndpointColumns;
   readonly random: Random;
   readonly records: unknown[];
   readonly results = new Results();
+  prepared: readonly unknown[] = NOTHING;
   candidates: Int32Array = new Int32Array(0);
   candidateCount = 0;
   nowMs = 0;
@@ -72,9 +75,16 @@ export class SchedulingCycle implements Cycle {
     return this.#request;
   }
 
-  /** Starts the next decision. */
-  begin(request: SchedulingRequest, candidates: Int32Array, count: number, nowMs: number): void {
+  /** Starts the next decision, with what plugins have found out for it before. */
+  begin(
+    request: SchedulingRequest,
+    candidates: Int32Array,
+    count: number,
+    nowMs: number,
+    prepared: readonly unknown[] = NOTHING,
+  ): void {
     this.#request = request;
+    this.prepared = prepared;
     this.candidates = candidates;
     this.candidateCount = count;
     this.nowMs = nowMs;

@@ -15,6 +15,8 @@ export interface PipelineOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
+  /** Environment of the process, for plugins that outside services are configured by. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
 }
 
 /** Plugin instances of a configuration in the order of their work. */
@@ -22,14 +24,21 @@ export interface Pipeline {
   readonly cycle: SchedulingCycle;
   readonly handler: Plugin;
   readonly profiles: ReadonlyMap<string, Profile>;
+  readonly profileNames: readonly string[];
   readonly producers: readonly Plugin[];
   /** All instances in the order of declaration. */
   readonly plugins: readonly Plugin[];
+  /** Tells whether requests of negative priority are shed. */
+  readonly detector: Plugin;
+  readonly screeners: readonly Plugin[];
+  readonly admitters: readonly Plugin[];
+  /** Positions in `producers` of those that ask somebody outside first, with their plugin index. */
+  readonly preparers: readonly { readonly at: number; readonly index: number; readonly plugin: Plugin }[];
+  /** Whether any instance follows the answers' bodies. */
+  readonly wantsResponseBody: boolean;
   /** State of each instance that shows some. */
   dump(): Readonly<Record<string, unknown>>;
 }
-
-const DEFAULT_PREFIX_PRODUCER = "approx-prefix-cache-producer";
 
 /** Makes the plugins of a checked configuration. */
 export function createPipeline(options: PipelineOptions): Pipeline {
@@ -41,12 +50,23 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const used = spec.plugins.map(({ plugin, weight }) => ({ name: plugin, weight, plugin: builder.plugin(plugin) }));
     return [spec.name, createProfile(spec.name, used)] as const;
   });
+  const producers = inOrder(config.plugins);
+  const preparers = producers.flatMap((spec, at) => {
+    const plugin = builder.plugin(spec.name);
+    return plugin.prepare === undefined ? [] : [{ at, index: config.plugins.indexOf(spec), plugin }];
+  });
   return {
     cycle,
     handler: builder.plugin(config.handler),
     profiles: new Map(profiles),
-    producers: inOrder(config.plugins).map(({ name }) => builder.plugin(name)),
+    profileNames: config.profiles.map(({ name }) => name),
+    producers: producers.map(({ name }) => builder.plugin(name)),
     plugins,
+    detector: builder.plugin(config.saturationDetector),
+    screeners: plugins.filter(({ screen }) => screen !== undefined),
+    admitters: plugins.filter(({ admit }) => admit !== undefined),
+    preparers,
+    wantsResponseBody: plugins.some(({ wantsResponseBody }) => wantsResponseBody === true),
     dump: () =>
       Object.fromEntries(config.plugins.map(({ name }) => [name, builder.plugin(name).dumpState?.() ?? null] as const)),
   };
@@ -93,21 +113,21 @@ class Builder {
   }
 
   #context({ name }: PluginSpec, index: number): PluginContext {
-    const { config, endpoints, logger, metrics } = this.#options;
+    const { config, endpoints, logger, metrics, environment = {} } = this.#options;
     return {
       name,
       index,
       endpoints,
       logger: logger.child({ plugin: name }),
       metrics,
+      environment,
       data: (key, producer) => this.#handle(key, producer),
       isConsumed: (key, producer) =>
         config.plugins.some(({ definition, parameters }) =>
           definition.consumes?.(parameters).some((use) => use.key === key && use.producer === producer),
         ),
       plugin: (other) => this.plugin(other),
-      stages: { prefill: "prefill", encode: "encode" },
-      prefixProducerOf: () => DEFAULT_PREFIX_PRODUCER,
+      stages: config.stages,
     };
   }
 
