@@ -5,6 +5,9 @@ const base = {
   moduleFileExtensions: ["ts", "js", "json"],
 };
 
+/** Folders whose tests start real processes. */
+const REAL = ["e2e", "cluster"];
+
 /** Two projects: `unit` beside the sources, and `e2e` with real processes, which run after it, one file at a time. */
 export default {
   reporters: ["default", "<rootDir>/test/jest/summary-reporter.js"],
@@ -13,8 +16,8 @@ export default {
       ...base,
       displayName: "unit",
       testMatch: ["<rootDir>/**/*.test.ts"],
-      testPathIgnorePatterns: ["/node_modules/", "/test/e2e/"],
+      testPathIgnorePatterns: ["/node_modules/", ...REAL.map((folder) => `/test/${folder}/`)],
     },
-    { ...base, displayName: "e2e", testMatch: ["<rootDir>/test/e2e/**/*.test.ts"] },
+    { ...base, displayName: "e2e", testMatch: [`<rootDir>/test/{${REAL.join(",")}}/**/*.test.ts`] },
   ],
 };

@@ -146,8 +146,15 @@ function definition(entry: ForeignKind): JsonObject {
     schema,
     ...(entry.columns === undefined ? {} : { columns: entry.columns }),
   };
-  return customResourceDefinition(entry.group, entry.names, [version], entry.cluster ? "Cluster" : "Namespaced");
+  const made = customResourceDefinition(entry.group, entry.names, [version], entry.cluster ? "Cluster" : "Namespaced");
+  return isProtected(entry.group)
+    ? { ...made, metadata: { ...(made["metadata"] as JsonObject), annotations: OUTLINE } }
+    : made;
 }
+
+/** An API server takes definitions of the groups of Kubernetes only with word on who approved them: nobody, of outlines. */
+const OUTLINE = { "api-approved.kubernetes.io": "unapproved, an outline of the published definition" };
+const isProtected = (group: string): boolean => /(^|\.)(k8s|kubernetes)\.io$/.test(group);
 
 /**
  * Definitions of the kinds of other projects that the operator and the scheduler read or write, for servers that do not

@@ -162,10 +162,15 @@ function constraints(line: Line, schema: JsonSchema): Partial<JsonSchema> {
   const entries = Object.entries(bounds).filter(([, bound]) => bound !== undefined);
   return {
     ...Object.fromEntries(entries),
-    ...(values === undefined ? {} : { enum: values.split("|").map((value) => (value === '""' ? "" : value)) }),
+    ...(values === undefined ? {} : { enum: values.split("|").map((value) => enumValue(value, schema)) }),
     ...(pattern === undefined ? {} : { pattern }),
     ...(nullable === undefined ? {} : { nullable: true }),
   };
+}
+
+function enumValue(text: string, schema: JsonSchema): Json {
+  if (schema.type === "integer" || schema.type === "number") return Number(text);
+  return text === '""' ? "" : text;
 }
 
 function parseDefault(text: string, schema: JsonSchema): Json {

@@ -1,0 +1,51 @@
+import { KINDS } from "../../kube/resources.ts";
+import type { KubeClient } from "../../kube/client.ts";
+import { type KubeObject, isAlreadyExists } from "../../kube/types.ts";
+import { parseYamlDocuments } from "../../kube/yaml.ts";
+import { readShared } from "../corpus.ts";
+
+/** The official definitions that a current installation has, relative to `reference/crds/`. */
+const FILES = [
+  "gateway-api/v1.5.1-standard/gateway.networking.k8s.io_gatewayclasses.yaml",
+  "gateway-api/v1.5.1-standard/gateway.networking.k8s.io_gateways.yaml",
+  "gateway-api/v1.5.1-standard/gateway.networking.k8s.io_httproutes.yaml",
+  "gateway-api/v1.5.1-standard/gateway.networking.k8s.io_grpcroutes.yaml",
+  "gateway-api/v1.5.1-standard/gateway.networking.k8s.io_referencegrants.yaml",
+  "kserve-bundled/main-2026-08-21/gateway-inference-extension.yaml",
+  "lws/v0.8.0/leaderworkerset.x-k8s.io_leaderworkersets.yaml",
+  "keda/v2.18.0/keda.sh_scaledobjects.yaml",
+  "wva/kserve-v0.20.0-bundled/llmd.ai_variantautoscalings.yaml",
+] as const;
+
+/** Gateway API, inference extension, LeaderWorkerSet and autoscalers as their projects publish them. */
+export function referenceDefinitions(): KubeObject[] {
+  return FILES.flatMap((file) => parseYamlDocuments(readShared(`reference/crds/${file}`)) as unknown as KubeObject[]);
+}
+
+/** Creates definitions, leaves those that are there alone, and waits until all are served. */
+export async function createDefinitions(client: KubeClient, definitions: readonly KubeObject[]): Promise<void> {
+  await Promise.all(
+    definitions.map(async (definition) => {
+      try {
+        await client.create(definition, { fieldManager: "test" });
+      } catch (error) {
+        if (!isAlreadyExists(error)) throw error;
+      }
+    }),
+  );
+  for (const { metadata } of definitions) await established(client, metadata.name);
+}
+
+const ESTABLISHED_MS = 30_000;
+
+async function established(client: KubeClient, name: string): Promise<void> {
+  const deadline = performance.now() + ESTABLISHED_MS;
+  for (;;) {
+    const definition = await client.get(KINDS.CustomResourceDefinition, { name });
+    const status = definition["status"] as { conditions?: { type: string; status: string; message?: string }[] };
+    const state = status?.conditions?.find(({ type }) => type === "Established");
+    if (state?.status === "True") return;
+    if (performance.now() > deadline) throw new Error(`${name} is not served: ${JSON.stringify(status)}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
