@@ -24,6 +24,7 @@ const PACKAGE_ROOMS: Readonly<Record<string, readonly string[]>> = {
   "@grpc/grpc-js": ["scheduler/server", "playground/gateway", "bench"],
   "@kubernetes/client-node": ["kube", "crds"],
   "js-yaml": ["kube/yaml.ts"],
+  "@marcbachmann/cel-js": ["crds/schema"],
 };
 
 const IMPORT = /^\s*(?:import|export)\s[^;]*?from\s+"([^"]+)"|\bimport\("([^"]+)"\)|^\s*import\s+"([^"]+)"/gm;

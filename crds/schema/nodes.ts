@@ -1,6 +1,15 @@
 import { numberFormat, stringFormat } from "./formats.ts";
 import { OBJECT_META } from "./object-meta.ts";
-import type { Json, JsonSchema } from "./types.ts";
+import type { FieldError, Json, JsonSchema, ValidationRule } from "./types.ts";
+
+/** Evaluates the prepared rules of one position. `path` is the position's path, for the errors. */
+export type RuleCheck = (self: Json, oldSelf: Json | undefined, path: string) => FieldError[];
+
+/** Evaluates `x-kubernetes-validations`. */
+export interface RuleEngine {
+  /** Prepares the rules of one schema position; called once per distinct schema. */
+  compile(rules: readonly ValidationRule[], schema: JsonSchema): RuleCheck;
+}
 
 /** A schema prepared for walking: children resolved, patterns compiled, key sets built. Shared like its schema. */
 export interface SchemaNode {
@@ -27,6 +36,8 @@ export interface SchemaNode {
   readonly anyOf: readonly SchemaNode[];
   readonly oneOf: readonly SchemaNode[];
   readonly not: SchemaNode | undefined;
+  /** Checks the rules of the position; undefined where it has none, or no engine. */
+  readonly rules: RuleCheck | undefined;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -60,13 +71,16 @@ function isTypeEcho(schema: JsonSchema): boolean {
   return entries.length === 2 && entries.every((entry) => Object.keys(entry).join() === "type");
 }
 
-/** Creates a compiler with its own cache. A `pattern` that is no valid expression throws SyntaxError. */
-export function createNodeCompiler(): NodeCompiler {
+/**
+ * Creates a compiler with its own cache; without an engine rules are left out. A `pattern` or a rule that is no valid
+ * expression throws SyntaxError.
+ */
+export function createNodeCompiler(engine?: RuleEngine): NodeCompiler {
   const cache = new WeakMap<JsonSchema, SchemaNode>();
   const compile = (schema: JsonSchema): SchemaNode => {
     const known = cache.get(schema);
     if (known !== undefined) return known;
-    const node = scalarParts(schema);
+    const node = scalarParts(schema, engine);
     cache.set(schema, node);
     linkChildren(node, schema, compile);
     return node;
@@ -74,7 +88,8 @@ export function createNodeCompiler(): NodeCompiler {
   return { compile };
 }
 
-function scalarParts(schema: JsonSchema): Mutable<SchemaNode> {
+function scalarParts(schema: JsonSchema, engine: RuleEngine | undefined): Mutable<SchemaNode> {
+  const rules = schema["x-kubernetes-validations"];
   const listType = schema["x-kubernetes-list-type"];
   return {
     schema,
@@ -97,6 +112,7 @@ function scalarParts(schema: JsonSchema): Mutable<SchemaNode> {
     anyOf: [],
     oneOf: [],
     not: undefined,
+    rules: rules === undefined ? undefined : engine?.compile(rules, schema),
   };
 }
 

@@ -156,6 +156,15 @@ describe("validation words errors as the API server does", () => {
     expect(seen).toEqual([[{ containerPort: 2 }, { containerPort: 2, protocol: "UDP" }, "[0]"]]);
     expect(errors.map(formatFieldError)).toEqual(["[0]: Invalid value: no"]);
   });
+
+  test("on an update what has not changed passes", () => {
+    const old = { spec: { model: { name: 1 }, ports: [{ containerPort: "x" }] } };
+    const paths = (next: unknown): string[] => structural.validate(next, old).map((error) => error.path);
+    expect(paths(structuredClone(old))).toEqual([]);
+    const changed = { spec: { ...old.spec, model: { name: 2 } } };
+    expect(paths(changed).every((path) => path.startsWith("spec.model"))).toBe(true);
+    expect(paths(changed)).not.toEqual([]);
+  });
 });
 
 describe("pruning", () => {

@@ -1,16 +1,12 @@
 import type { SchemaNode } from "./nodes.ts";
-import { childPath, isObject, itemPath, typeName } from "./paths.ts";
-import type { FieldError, FieldErrorKind, Json, JsonObject, JsonSchema } from "./types.ts";
-
-/** Evaluates the prepared rules of one position. `path` is the position's path, for the errors. */
-export type RuleCheck = (self: Json, oldSelf: Json | undefined, path: string) => FieldError[];
+import { childPath, isObject, itemPath, sameJson, typeName } from "./paths.ts";
+import type { FieldError, FieldErrorKind, Json, JsonObject } from "./types.ts";
 
 /** Beyond this many errors the walk ends; a manifest with more is not helped by the rest. */
 const MAX_ERRORS = 500;
 
 interface Walk {
   readonly errors: FieldError[];
-  readonly ruleOf: ((schema: JsonSchema) => RuleCheck | undefined) | undefined;
 }
 
 type Segment = { readonly parent: Segment | undefined; readonly key: string | number };
@@ -23,13 +19,8 @@ function pathText(segment: Segment | undefined): string {
 }
 
 /** Checks a value; returns every violation, at most 500. */
-export function validateNode(
-  node: SchemaNode,
-  value: Json,
-  oldValue: Json | undefined,
-  ruleOf: ((schema: JsonSchema) => RuleCheck | undefined) | undefined,
-): FieldError[] {
-  const walk: Walk = { errors: [], ruleOf };
+export function validateNode(node: SchemaNode, value: Json, oldValue?: Json): FieldError[] {
+  const walk: Walk = { errors: [] };
   check(walk, node, value, oldValue, undefined);
   return walk.errors;
 }
@@ -45,14 +36,18 @@ function invalid(walk: Walk, at: Segment | undefined, value: Json, detail: strin
 
 function check(walk: Walk, node: SchemaNode, value: Json, old: Json | undefined, at: Segment | undefined): void {
   if (value === null && node.nullable) return;
-  if (walk.errors.length >= MAX_ERRORS || !hasType(walk, node, value, at)) return;
+  if (old !== undefined && sameJson(value, old)) return;
+  const errorsBefore = walk.errors.length;
+  if (errorsBefore >= MAX_ERRORS || !hasType(walk, node, value, at)) return;
   if (node.enumeration !== undefined) checkEnum(walk, node, value, at);
   if (typeof value === "string") checkString(walk, node, value, at);
   else if (typeof value === "number") checkNumber(walk, node, value, at);
   else if (Array.isArray(value)) checkArray(walk, node, value, old, at);
   else if (typeof value === "object" && value !== null) checkObject(walk, node, value, old, at);
   checkCombinations(walk, node, value, at);
-  if (walk.ruleOf !== undefined) checkRules(walk, walk.ruleOf, node, value, old, at);
+  // Rules are written for values of the right shape.
+  if (node.rules !== undefined && walk.errors.length === errorsBefore)
+    walk.errors.push(...node.rules(value, old, pathText(at)));
 }
 
 function hasType(walk: Walk, node: SchemaNode, value: Json, at: Segment | undefined): boolean {
@@ -122,16 +117,17 @@ function checkArray(walk: Walk, node: SchemaNode, list: Json[], old: Json | unde
   if (node.listKeys.length > 0 || node.isSet) checkUnique(walk, node, list, at);
   const items = node.items;
   if (items === undefined) return;
+  const before = oldItems(node, old);
   for (let index = 0; index < list.length; index++) {
-    check(walk, items, list[index]!, oldItem(node, list[index]!, old), { parent: at, key: index });
+    const item = list[index]!;
+    check(walk, items, item, before?.get(identity(node, item)), { parent: at, key: index });
   }
 }
 
-/** The predecessor of a list-map element; other lists have no correlation between old and new. */
-function oldItem(node: SchemaNode, item: Json, old: Json | undefined): Json | undefined {
+/** The elements of a list map before an update; those of other lists have no identity. */
+function oldItems(node: SchemaNode, old: Json | undefined): ReadonlyMap<string, Json> | undefined {
   if (node.listKeys.length === 0 || !Array.isArray(old)) return undefined;
-  const key = identity(node, item);
-  return old.find((candidate) => identity(node, candidate) === key);
+  return new Map(old.map((item) => [identity(node, item), item]));
 }
 
 function checkUnique(walk: Walk, node: SchemaNode, list: Json[], at: Segment | undefined): void {
@@ -160,7 +156,9 @@ function checkObject(walk: Walk, node: SchemaNode, value: JsonObject, old: Json 
   const before = isObject(old) ? old : undefined;
   for (const key in value) {
     const child = node.properties.get(key) ?? node.values;
-    if (child !== undefined) check(walk, child, value[key]!, before?.[key], { parent: at, key });
+    if (child === undefined) continue;
+    const old = before !== undefined && Object.hasOwn(before, key) ? before[key] : undefined;
+    check(walk, child, value[key]!, old, { parent: at, key });
   }
 }
 
@@ -177,7 +175,7 @@ function checkSize(walk: Walk, node: SchemaNode, value: JsonObject, at: Segment 
 }
 
 function passes(node: SchemaNode, value: Json): boolean {
-  return validateNode(node, value, undefined, undefined).length === 0;
+  return validateNode(node, value).length === 0;
 }
 
 function checkCombinations(walk: Walk, node: SchemaNode, value: Json, at: Segment | undefined): void {
@@ -195,16 +193,4 @@ function checkCombinations(walk: Walk, node: SchemaNode, value: Json, at: Segmen
   if (node.not !== undefined && passes(node.not, value)) {
     report(walk, at, "Invalid", value, `"${pathText(at)}" must not validate the schema (not)`);
   }
-}
-
-function checkRules(
-  walk: Walk,
-  ruleOf: (schema: JsonSchema) => RuleCheck | undefined,
-  node: SchemaNode,
-  value: Json,
-  old: Json | undefined,
-  at: Segment | undefined,
-): void {
-  const rule = ruleOf(node.schema);
-  if (rule !== undefined) walk.errors.push(...rule(value, old, pathText(at)));
 }

@@ -1,7 +1,11 @@
 import type { CoreKind } from "../../crds/core.ts";
+import { createRuleEngine } from "../../crds/schema/rules.ts";
 import { type Structural, createStructural } from "../../crds/schema/structural.ts";
 import type { JsonObject, JsonSchema } from "../../crds/schema/types.ts";
+import { parseQuantity } from "../../kube/quantity.ts";
 import { at, listOf, objectOf, textOf } from "./objects.ts";
+
+const RULES = createRuleEngine(parseQuantity);
 
 /** One column of `kubectl get`; `jsonPath` is relative to the object. */
 export interface PrinterColumn {
@@ -104,7 +108,7 @@ function customKind(spec: JsonObject, version: JsonObject, storageVersion: strin
     categories: listOf(names["categories"]).map(textOf),
     namespaced: spec["scope"] === "Namespaced",
     schema: complete,
-    structural: createStructural(complete),
+    structural: createStructural(complete, { rules: RULES }),
     hasStatus: at(version, "subresources", "status") !== undefined,
     scale: at(version, "subresources", "scale") as unknown as ScalePaths | undefined,
     columns: columnsOf(version),
