@@ -24,6 +24,7 @@ export const COMPONENTS = {
   prefillLeader: "llminferenceservice-workload-leader-prefill",
   router: "llminferenceservice-router",
   scheduler: "llminferenceservice-router-scheduler",
+  tokenizer: "tokenizer",
 } as const;
 
 /**

@@ -44,3 +44,39 @@ export function quantityUnits(text: string): bigint | undefined {
   const units = nano / 1_000_000_000n;
   return nano > units * 1_000_000_000n ? units + 1n : units;
 }
+
+const NANO = 1_000_000_000n;
+const DECIMAL_SUFFIXES = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
+const BINARY_STEPS = ["", ...BINARY_SUFFIXES];
+
+/** The whole number without its factors of `base`, at most `limit` of them, and how many there were. */
+function withoutFactors(value: bigint, base: bigint, limit: number): { readonly rest: bigint; readonly count: number } {
+  let [rest, count] = [value, 0];
+  while (rest !== 0n && rest % base === 0n && count < limit) {
+    rest /= base;
+    count++;
+  }
+  return { rest, count };
+}
+
+function decimalText(nano: bigint, exponents: boolean): string {
+  const { rest, count } = withoutFactors(nano, 1000n, DECIMAL_SUFFIXES.length - 1);
+  const power = (count - 3) * 3;
+  if (exponents) return power === 0 ? String(rest) : `${rest}e${power}`;
+  return `${rest}${DECIMAL_SUFFIXES[count]}`;
+}
+
+/**
+ * The form in which Kubernetes writes a quantity: `0.5` is `500m`, `1024Mi` is `1Gi`, `1000m` is `1`. Any other text comes
+ * back as it is.
+ */
+export function canonicalQuantity(text: string): string {
+  const nano = parseQuantity(text);
+  if (nano === undefined) return text;
+  if (nano === 0n) return "0";
+  if (/[eE][+-]?\d+$/.test(text)) return decimalText(nano, true);
+  const small = nano < 1024n * NANO && nano > -1024n * NANO;
+  if (!text.endsWith("i") || small) return decimalText(nano, false);
+  const { rest, count } = withoutFactors(quantityUnits(text) ?? 0n, 1024n, BINARY_SUFFIXES.length);
+  return `${rest}${BINARY_STEPS[count]}`;
+}

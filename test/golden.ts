@@ -1,5 +1,5 @@
-import { compact, sameJson } from "../controllers/json-edit.ts";
-import { isObject, objectAt, stringAt } from "../controllers/composition/json.ts";
+import { sameJson } from "../controllers/json-edit.ts";
+import { isObject, listAt, objectAt, stringAt } from "../controllers/composition/json.ts";
 import type { Json, JsonObject } from "../crds/schema/types.ts";
 import { parseYaml } from "../kube/yaml.ts";
 
@@ -7,6 +7,7 @@ import { parseYaml } from "../kube/yaml.ts";
 const SERVER_DEFAULTS: Readonly<Record<string, readonly Json[]>> = {
   apiVersion: ["v1"],
   appProtocol: ["http"],
+  behavior: ["static"],
   defaultMode: [420],
   dnsPolicy: ["ClusterFirst"],
   failureThreshold: [3],
@@ -19,12 +20,21 @@ const SERVER_DEFAULTS: Readonly<Record<string, readonly Json[]>> = {
   path: [{ type: "PathPrefix", value: "/" }],
   periodSeconds: [10],
   progressDeadlineSeconds: [600],
+  policies: [
+    [{ periodSeconds: 15, type: "Percent", value: 100 }],
+    [
+      { periodSeconds: 15, type: "Pods", value: 4 },
+      { periodSeconds: 15, type: "Percent", value: 100 },
+    ],
+  ],
   protocol: ["TCP"],
   replicas: [1],
   restartPolicy: ["Always"],
   revisionHistoryLimit: [10],
+  scaleDown: [{ policies: [{ periodSeconds: 15, type: "Percent", value: 100 }], selectPolicy: "Max" }],
   schedulerName: ["default-scheduler"],
   scheme: ["HTTP"],
+  selectPolicy: ["Max"],
   sessionAffinity: ["None"],
   strategy: [{ rollingUpdate: { maxSurge: "25%", maxUnavailable: "25%" }, type: "RollingUpdate" }],
   successThreshold: [1],
@@ -37,36 +47,33 @@ const SERVER_DEFAULTS: Readonly<Record<string, readonly Json[]>> = {
 };
 
 /** Differences by design: what they are, and which of the differences found they explain. */
-const BY_DESIGN: readonly (readonly [string, RegExp])[] = [
-  ["images are ours or newer", /\.image: /],
-  ["the start script is ours", /containers\[main\]\.command\[2\]: /],
+export const EXPLAINED: readonly (readonly [string, RegExp])[] = [
+  ["the scheduler's image is ours", /^Deployment .*\.image: "llmisvc-scheduler:/],
+  ["start scripts are ours", /containers\[main\]\.command\[2\]: /],
   ["the check of an OCI model's files is ours", /initContainers\[modelcar-init\]\.args\[2\]: /],
-  ["the old pool API is used only where a gateway needs it", /^InferencePool inference\.networking\.x-k8s\.io/],
+  [
+    "the old pool API is used only where a gateway needs it",
+    /^InferencePool inference\.networking\.x-k8s\.io.*: absent$/,
+  ],
   [
     "routes and sidecars refer to the v1 pool",
     /"(--pool-group=)?inference\.networking\.k8s\.io" \/ "(--pool-group=)?inference/,
   ],
+  [
+    "a route says which pool API it is on",
+    /^HTTPRoute .* annotations\.serving\.kserve\.io\/inference-pool-migrated: "v1"/,
+  ],
   ["pods of a fresh scheduler carry the label of the log command", /component: "llminferenceservice-scheduler" \/ /],
   ["selectors hold only labels that never change", /-kserve(-prefill)? spec\.selector\.matchLabels\.\S+: absent/],
-  ["a user's labels do not replace those that identify a child", /app\.kubernetes\.io\/name: "qwen2-7b-instruct-amd"/],
-  ["the sidecar runs under the default seccomp profile", /llm-d-routing-sidecar\]\.securityContext\.seccompProfile: /],
+  ["a user's labels do not replace those that identify a child", /app\.kubernetes\.io\/name: "qwen2-7b-instruct-amd/],
   ["probes speak the server's scheme", /Probe\.httpGet\.scheme: "HTTP" \/ "HTTPS"/],
   ["adapters have a volume of their own", /\.(volumes|volumeMounts): elements .*kserve-lora-location/],
   [
-    "the scheduler reads every spelling: a given configuration or flag is not rewritten",
-    /-router-scheduler spec\.template\.spec\.containers\[main\]\.args/,
+    "a tokenizer downloads no weights",
+    /-tokenizer .*initContainers\[storage-initializer\]\.env: .* STORAGE_ALLOW_PATTERNS \//,
   ],
   ["recordings leave out cluster-scoped objects and claims", /^(ClusterRoleBinding|ResourceClaimTemplate) .*: new$/],
 ];
-
-/** What KServe does and this operator does not. */
-const NOT_DONE: readonly (readonly [string, RegExp])[] = [
-  ["autoscalers", /^(ScaledObject|HorizontalPodAutoscaler) .*: absent$/],
-  ["a tokenizer beside the scheduler", /-tokenizer: absent$/],
-];
-
-/** Every known difference: what it is, and which of the differences found it explains. */
-export const EXPLAINED: readonly (readonly [string, RegExp])[] = [...BY_DESIGN, ...NOT_DONE];
 
 function isServerDefault(key: string, value: Json): boolean {
   // The old name of serviceAccountName, which the server keeps equal to it.
@@ -107,7 +114,8 @@ function isSameConfig(ours: Json | undefined, theirs: Json | undefined): boolean
   return sameJson(config(ours), config(theirs));
 }
 
-function differences(ours: Json | undefined, theirs: Json | undefined, path: string): readonly string[] {
+/** Differences of two values below a path: one line for each field, ours first; what an API server defaults does not count. */
+export function differences(ours: Json | undefined, theirs: Json | undefined, path: string): readonly string[] {
   if (ours === undefined && theirs !== undefined)
     return isServerDefault(path.split(".").at(-1) ?? "", theirs) ? [] : [`${path}: absent / ${short(theirs)}`];
   if (theirs === undefined && ours !== undefined) return isEmpty(ours) ? [] : [`${path}: ${short(ours)} / absent`];
@@ -122,17 +130,41 @@ export const isKind = (object: Json, kind: string): boolean => stringAt(object, 
 const title = (object: Json): string =>
   `${stringAt(object, "kind")} ${stringAt(object, "apiVersion")} ${stringAt(object, "metadata", "name")}`;
 
-/** The parts of a child that are compared. */
+/** Annotations that tell a time. */
+const TIMES: ReadonlySet<string> = new Set(["certificates.kserve.io/expiration"]);
+
+function annotationsOf(object: Json | undefined): JsonObject {
+  const annotations = objectAt(object, "metadata", "annotations") ?? {};
+  return Object.fromEntries(
+    Object.entries(annotations).map(([key, value]) => [key, TIMES.has(key) ? "a time" : value]),
+  );
+}
+
+/** Owners without the uid that a recording leaves out. */
+function ownersOf(object: Json | undefined): Json[] {
+  return listAt(object, "metadata", "ownerReferences").flatMap((owner) => {
+    if (!isObject(owner)) return [];
+    const { uid: _uid, ...rest } = owner;
+    return [rest];
+  });
+}
+
+/** What of a child is compared: all of it but what a server sets, and the content of Secrets. */
 function parts(object: Json | undefined): JsonObject {
-  const fields = objectAt(object) ?? {};
-  const { spec, rules, subjects, roleRef } = fields;
-  return compact({ labels: objectAt(fields, "metadata", "labels"), spec, rules, subjects, roleRef });
+  const { apiVersion: _version, kind: _kind, metadata: _metadata, status: _status, ...rest } = objectAt(object) ?? {};
+  const data = objectAt(rest, "data");
+  return {
+    ...rest,
+    ...(data === undefined ? {} : { data: Object.keys(data).sort() }),
+    labels: objectAt(object, "metadata", "labels") ?? {},
+    annotations: annotationsOf(object),
+    owners: ownersOf(object),
+  };
 }
 
 function childDifferences(child: Json, recorded: readonly Json[]): readonly string[] {
   const twin = recorded.find((object) => title(object) === title(child));
   if (twin === undefined) return [`${title(child)}: new`];
-  if (isKind(child, "Secret")) return [];
   return objectDifferences(parts(child), parts(twin), "").map((text) => `${title(child)} ${text.slice(1)}`);
 }
 
@@ -148,7 +180,34 @@ export function differencesOfChildren(children: readonly Json[], recorded: reado
   ];
 }
 
+/** Differences of the status by design. */
+export const EXPLAINED_STATUS: readonly (readonly [string, RegExp])[] = [
+  ["the address of a service without a route has a name, its port and its models", /^addresses\[?.*service-internal/],
+  [
+    "a pass that stops at a missing reference tells the state of everything else",
+    /^(workloads|conditions\.\w+): .* \/ (absent|"Unknown")$/,
+  ],
+  ["Ready gives the reason of the first part that fails", /^conditions\.Ready: "False \w+" \/ "False \w+"/],
+];
+
+const conditionsOf = (status: JsonObject): JsonObject =>
+  Object.fromEntries(
+    listAt(status, "conditions").map((condition) => {
+      const parts = ["status", "reason"].flatMap((field) => stringAt(condition, field) ?? []);
+      return [stringAt(condition, "type") ?? "", parts.join(" ")];
+    }),
+  );
+
+/** How the status of a service differs from the recorded one; conditions count by status and reason, not by their text. */
+export function statusDifferences(ours: JsonObject, recorded: JsonObject): readonly string[] {
+  const of = (service: JsonObject): JsonObject => {
+    const { observedGeneration: _generation, ...status } = objectAt(service, "status") ?? {};
+    return { ...status, conditions: conditionsOf(status) };
+  };
+  return differences(of(ours), of(recorded), "").map((text) => text.slice(1));
+}
+
 /** The differences that no known one explains. */
-export function unexplained(differences: readonly string[]): readonly string[] {
-  return differences.filter((text) => !EXPLAINED.some(([, pattern]) => pattern.test(text)));
+export function unexplained(found: readonly string[], known: typeof EXPLAINED = EXPLAINED): readonly string[] {
+  return found.filter((text) => !known.some(([, pattern]) => pattern.test(text)));
 }

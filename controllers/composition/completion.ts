@@ -113,7 +113,7 @@ function sortAdapters(spec: JsonObject): JsonObject {
 
 /** Fills in what follows from the rest of a merged spec, before it is rendered: presets may refer to it. */
 export function completeBeforeRendering(spec: JsonObject, metadata: ObjectMetadata): JsonObject {
-  const named = editAt(spec, ["model"], (model) => withDefaults(model, { name: metadata.name }));
+  const named = { ...spec, model: withDefaults(objectAt(spec, "model") ?? {}, { name: metadata.name }) };
   return editAt(completeWorkload(named), ["prefill"], completeWorkload);
 }
 

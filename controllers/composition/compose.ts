@@ -7,8 +7,9 @@ import { managedDeviceErrors, withManagedDevices } from "./managed-devices.ts";
 import { type Layer, LayerError, mergeLayers } from "./merge.ts";
 import { pinPresets, presetName, selectPresets } from "./preset-selection.ts";
 import { KEEP_PROBES_ANNOTATION, type ProbeCorrection, correctProbeSchemes } from "./probe-scheme.ts";
+import { canonicalSpec } from "./quantities.ts";
 import { renderSpec } from "./render.ts";
-import { type ReferencedConfig, referencedConfig, schedulerNeeds } from "./scheduler-config.ts";
+import { type ReferencedConfig, deprecationWarnings, referencedConfig, schedulerNeeds } from "./scheduler-config.ts";
 import { templateData } from "./template-data.ts";
 import type {
   AppliedConfig,
@@ -171,9 +172,12 @@ class Composer {
       ...presets.map((config) => applied(config, "Preset")),
       ...bases.map((config) => applied(config, "UserRef")),
     ];
-    const completed = withManagedDevices(completeRendered(rendering.spec, { metadata, referenced }), metadata);
+    const completed = withManagedDevices(
+      canonicalSpec(completeRendered(rendering.spec, { metadata, referenced })),
+      metadata,
+    );
     const { spec, warnings } = this.#corrected(completed, [...bases.map(configLayer), this.#own]);
-    return this.#checked(spec, appliedConfigs, warnings);
+    return this.#checked(spec, appliedConfigs, [...warnings, ...deprecationWarnings(spec)]);
   }
 
   #data(spec: JsonObject): ReturnType<typeof templateData> {

@@ -1,9 +1,10 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { YamlError, parseYaml } from "../../kube/yaml.ts";
 import { configTextOf } from "../scheduler/config.ts";
+import { usesDeprecatedScorer } from "../scheduler/upgrade.ts";
 import { at, isObject, listAt, objectAt, stringAt } from "./json.ts";
 import type { SchedulerNeeds } from "./preset-selection.ts";
-import type { ComposeInput, CompositionError } from "./types.ts";
+import type { ComposeInput, CompositionError, CompositionWarning } from "./types.ts";
 
 const PATH = "spec.router.scheduler.config.ref";
 const DEFAULT_KEY = "epp";
@@ -67,6 +68,20 @@ function effectiveConfig(scheduler: JsonObject, referenced: ReferencedConfig): J
   if (inline !== undefined) return typeof inline === "string" ? parsed(inline) : inline;
   const text = configTextOf(scheduler["template"]);
   return text === undefined ? undefined : parsed(text);
+}
+
+/** What of a completed spec's scheduler configuration has a successor (KServe v0.20: reason `DeprecatedPlugin`). */
+export function deprecationWarnings(spec: JsonObject): readonly CompositionWarning[] {
+  const inline = at(spec, "router", "scheduler", "config", "inline");
+  const config = typeof inline === "string" ? parsed(inline) : inline;
+  if (!usesDeprecatedScorer(config)) return [];
+  return [
+    {
+      reason: "DeprecatedPlugin",
+      message:
+        "spec.router.scheduler.config.inline: precise-prefix-cache-scorer is deprecated: declare token-producer, precise-prefix-cache-producer and prefix-cache-scorer instead; until then the operator does",
+    },
+  ];
 }
 
 /** Which helpers the scheduler's configuration needs: found by the types of its plugins. */

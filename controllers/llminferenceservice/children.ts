@@ -1,9 +1,11 @@
 import type { KubeObject } from "../../kube/types.ts";
+import { SCALING_ERROR, buildAutoscalers } from "../scaling/autoscalers.ts";
 import { buildHttpRoute } from "../router/http-route.ts";
 import { buildSchedulerDeployment, SCHEDULER_ERROR } from "../scheduler/deployment.ts";
 import { buildInferencePools } from "../scheduler/inference-pool.ts";
 import { buildSchedulerRbac } from "../scheduler/rbac.ts";
 import { buildSchedulerService } from "../scheduler/service.ts";
+import { buildTokenizer } from "../scheduler/tokenizer.ts";
 import type { PartCondition } from "../status/conditions.ts";
 import { buildClaimTemplate } from "../workload/claim-template.ts";
 import { SINGLE_NODE_ERROR, buildDeployments } from "../workload/deployment.ts";
@@ -32,6 +34,7 @@ export const WORKLOAD_STEPS: readonly Step[] = [
   { condition: "WorkerWorkloadReady", reason: MULTI_NODE_ERROR, builders: [buildLeaderWorkerSets] },
   { condition: "MainWorkloadReady", reason: SINGLE_NODE_ERROR, builders: [buildWorkloadRbac, buildDeployments] },
   { condition: "MainWorkloadReady", reason: "ReconcileWorkloadServiceError", builders: [buildWorkloadService] },
+  { condition: "MainWorkloadReady", reason: SCALING_ERROR, builders: [buildAutoscalers] },
 ];
 
 /** Everything that routes to it. Not reached while Gateways or routes that the service refers to are missing. */
@@ -39,7 +42,13 @@ export const ROUTER_STEPS: readonly Step[] = [
   {
     condition: "SchedulerWorkloadReady",
     reason: SCHEDULER_ERROR,
-    builders: [buildSchedulerRbac, buildSchedulerDeployment, buildSchedulerService, buildInferencePools],
+    builders: [
+      buildSchedulerRbac,
+      buildTokenizer,
+      buildSchedulerDeployment,
+      buildSchedulerService,
+      buildInferencePools,
+    ],
   },
   { condition: "HTTPRoutesReady", reason: ROUTE_ERROR, builders: [buildHttpRoute] },
 ];

@@ -10,6 +10,7 @@ import type { RouteView } from "../router/gateway.ts";
 import { managedRouteSpec } from "../router/http-route.ts";
 import { invalidReferences, referencedRoutes } from "../router/references.ts";
 import { type ServiceUrl, ROUTE_ERROR, discoverUrls } from "../router/urls.ts";
+import { scalingMarks } from "../scaling/readiness.ts";
 import { type Condition, type Marks, TRUE, notReady, parseConditions, settleConditions } from "../status/conditions.ts";
 import { routerMarks } from "../status/router-readiness.ts";
 import { assembleStatus, earlierStatus, reachedStatus, workloadsStatus } from "../status/status.ts";
@@ -292,6 +293,7 @@ function planComposed(input: PlanInput, spec: JsonObject): Plan {
   const failures = { ...addressFailures, ...outcome.failures };
   const marks: Marks = {
     ...workloadMarks(pass),
+    ...scalingMarks(pass),
     ...routerMarks(pass, routing.routes, routing.managed),
     ...failures,
     PresetsCombined: TRUE,

@@ -29,5 +29,6 @@ export function stoppedMarks(spec: JsonObject): Marks {
     HTTPRoutesReady: stopped,
     InferencePoolReady: stopped,
     SchedulerWorkloadReady: stopped,
+    TokenizerReady: stopped,
   };
 }

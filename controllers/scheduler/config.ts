@@ -5,30 +5,19 @@ import { named, objectsOf, sameJson, stringsOf } from "../json-edit.ts";
 import type { Pass } from "../llminferenceservice/pass.ts";
 import { loraAdapters } from "../workload/lora.ts";
 import { MAIN_CONTAINER } from "../workload/pod.ts";
+import { flagValue } from "./command-line.ts";
 import {
   type PickerChoice,
   type ScorerChoice,
   type SchedulerTopology,
   chosenSchedulerConfig,
+  defaultSchedulerConfig,
+  isEarlierDefault,
 } from "./default-config.ts";
 
-/** Flags that carry a configuration, without their dashes: text, or the path of a file. */
-const TEXT_FLAGS = new Set(["config-text", "configText"]);
+/** Flags that carry a configuration as text, without their dashes. */
+export const TEXT_FLAGS: ReadonlySet<string> = new Set(["config-text", "configText"]);
 const CONFIG_FLAGS = new Set([...TEXT_FLAGS, "config-file", "configFile"]);
-
-/** The flag of a command-line element, and its value where it is written `--flag=value`. */
-function flagOf(element: string): { readonly flag: string; readonly value: string | undefined } {
-  const match = /^--?([A-Za-z][\w-]*)(?:=([\s\S]*))?$/.exec(element);
-  return { flag: match?.[1] ?? "", value: match?.[2] };
-}
-
-/** The value of the last of these flags in a command line, in both spellings. */
-function flagValue(elements: readonly string[], flags: ReadonlySet<string>): string | undefined {
-  return elements.reduce<string | undefined>((found, element, index) => {
-    const { flag, value } = flagOf(element);
-    return flags.has(flag) ? (value ?? elements[index + 1] ?? found) : found;
-  }, undefined);
-}
 
 function commandLine(pod: Json | undefined): readonly string[] {
   const main = named(at(pod, "containers"), MAIN_CONTAINER);
@@ -80,23 +69,38 @@ function parsed(text: string): unknown {
   }
 }
 
-function wantedText(pass: Pass): string | undefined {
+/** The default that an earlier release generated for the same topology stays: a new one would restart the scheduler. */
+function defaultText(pass: Pass, livePod: JsonObject | undefined): string {
+  const topology = topologyOf(pass.spec);
+  const live = configTextOf(livePod);
+  const kept = live !== undefined && isEarlierDefault(parsed(live), topology);
+  return kept ? live : renderConfig(defaultSchedulerConfig(topology));
+}
+
+function wantedText(pass: Pass, livePod: JsonObject | undefined): string | undefined {
   const scheduler = at(pass.spec, "router", "scheduler");
   const inline = at(scheduler, "config", "inline");
   if (typeof inline === "string") return inline;
   if (typeof inline === "object" && inline !== null && !Array.isArray(inline)) return renderConfig(inline);
   if (templateConfigures(at(scheduler, "template"))) return undefined;
-  return renderConfig(chosenSchedulerConfig(topologyOf(pass.spec), chosenScorers(scheduler), chosenPicker(scheduler)));
+  const [scorers, picker] = [chosenScorers(scheduler), chosenPicker(scheduler)];
+  return scorers.length === 0 && picker === undefined
+    ? defaultText(pass, livePod)
+    : renderConfig(chosenSchedulerConfig(topologyOf(pass.spec), scorers, picker));
 }
 
 /**
  * Arguments that configure the scheduler: the inline configuration, or none where the template brings one, or that of the
- * chosen scorers, or the default. A live text that means the same stays, so that a reformatted one restarts nothing.
+ * chosen scorers, or the default.
  */
 export function configArguments(pass: Pass, livePod: JsonObject | undefined): readonly string[] {
-  const wanted = wantedText(pass);
-  if (wanted === undefined) return [];
-  const live = configTextOf(livePod);
-  const same = live !== undefined && live !== wanted && sameJson(parsed(live), parsed(wanted));
-  return ["--config-text", same ? live : wanted];
+  const wanted = wantedText(pass, livePod);
+  return wanted === undefined ? [] : ["--config-text", wanted];
+}
+
+/** Whether two texts are one configuration, however they are written. */
+export function sameConfig(left: string, right: string): boolean {
+  if (left === right) return true;
+  const value = parsed(left);
+  return value !== undefined && sameJson(value, parsed(right));
 }

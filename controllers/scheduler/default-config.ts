@@ -1,4 +1,5 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
+import { sameJson } from "../json-edit.ts";
 
 /** What decides the scheduler configuration of a service that gives none. */
 export interface SchedulerTopology {
@@ -143,4 +144,72 @@ export function chosenSchedulerConfig(
   const weights = scorers.map(({ name, weight }) => [name, weight] as const);
   const layout = topology.disaggregated ? prefillDecode(entries, weights, weights) : singleProfile(entries, weights);
   return rendered(layout, choice);
+}
+
+const OLD_API_VERSION = "inference.networking.x-k8s.io/v1alpha1";
+const FIRST_SINGLE: Weights = [
+  ["prefix-cache-scorer", 2],
+  ["load-aware-scorer", 1],
+];
+const SECOND: Weights = [
+  ["queue-scorer", 2],
+  ["prefix-cache-scorer", 3],
+];
+
+function pickerLast(name: string, filters: readonly string[], weights: Weights): JsonObject {
+  const entries = [
+    ...filters.map((pluginRef) => ({ pluginRef })),
+    ...weights.map(([pluginRef, weight]) => ({ pluginRef, weight })),
+  ];
+  return { name, plugins: [...entries, { pluginRef: DEFAULT_PICKER }] };
+}
+
+function earlierConfig(plugins: readonly JsonObject[], profiles: readonly JsonObject[]): JsonObject {
+  return {
+    apiVersion: OLD_API_VERSION,
+    kind: "EndpointPickerConfig",
+    plugins: [...plugins],
+    schedulingProfiles: [...profiles],
+  };
+}
+
+function earlierSingle(weights: Weights): JsonObject {
+  const types = ["single-profile-handler", ...weights.map(([name]) => name), DEFAULT_PICKER];
+  return earlierConfig(plugins(types), [pickerLast("default", [], weights)]);
+}
+
+function earlierDisaggregated(head: readonly JsonObject[], tail: readonly JsonObject[], weights: Weights): JsonObject {
+  const common = plugins(["prefill-filter", "decode-filter", ...weights.map(([name]) => name), DEFAULT_PICKER]);
+  return earlierConfig(
+    [...head, ...common, ...tail],
+    [pickerLast("prefill", ["prefill-filter"], weights), pickerLast("decode", ["decode-filter"], weights)],
+  );
+}
+
+/** Defaults that KServe v0.16 to v0.20 generated, by topology; none of the early ones knew LoRA. */
+const EARLIER_SINGLE: readonly JsonObject[] = [earlierSingle(FIRST_SINGLE), earlierSingle(SECOND)];
+const EARLIER_DISAGGREGATED: readonly JsonObject[] = [
+  earlierDisaggregated(
+    [plugin("pd-profile-handler", { threshold: 100 }), plugin("prefill-header-handler")],
+    [],
+    FIRST_SINGLE,
+  ),
+  earlierDisaggregated([plugin("prefill-header-handler")], [plugin("pd-profile-handler", { threshold: 0 })], SECOND),
+  earlierDisaggregated(
+    [plugin("prefill-header-handler")],
+    [plugin(DECIDER), plugin("pd-profile-handler", { deciderPluginName: DECIDER })],
+    SECOND,
+  ),
+  earlierDisaggregated(
+    [plugin("disagg-headers-handler")],
+    [plugin(DECIDER), plugin("disagg-profile-handler", { deciders: { prefill: DECIDER } })],
+    SECOND,
+  ),
+];
+
+/** Whether a configuration is the default that an earlier release of KServe generated for that topology. */
+export function isEarlierDefault(config: unknown, topology: SchedulerTopology): boolean {
+  const last = { ...defaultSchedulerConfig(topology), apiVersion: OLD_API_VERSION };
+  const early = topology.disaggregated ? EARLIER_DISAGGREGATED : EARLIER_SINGLE;
+  return [last, ...(topology.lora ? [] : early)].some((known) => sameJson(known, config));
 }

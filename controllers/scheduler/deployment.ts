@@ -15,8 +15,11 @@ import { type Pass, child, ownedChild } from "../llminferenceservice/pass.ts";
 import { runsScheduler } from "../router/pool-reference.ts";
 import { replicasOf } from "../workload/parts.ts";
 import { MAIN_CONTAINER, editContainer, withEnv } from "../workload/pod.ts";
+import { appliedReplicas } from "../workload/replicas.ts";
 import { TRACED, hasFlag, tracingEnv } from "../workload/tracing.ts";
-import { configArguments } from "./config.ts";
+import { configArguments, configTextOf, sameConfig } from "./config.ts";
+import { tokenizerUrl } from "./tokenizer-address.ts";
+import { VERSION_ANNOTATION, parseRelease, upgradedScheduler } from "./upgrade.ts";
 
 const LEADER_FLAG = "ha-enable-leader-election";
 
@@ -51,11 +54,24 @@ function mainArguments(pass: Pass, main: JsonObject, livePod: JsonObject | undef
   ];
 }
 
+/** A live text that means the same stays, so that a reformatted one restarts nothing. */
+function withLiveText(pod: JsonObject, livePod: JsonObject | undefined): JsonObject {
+  const [live, wanted] = [configTextOf(livePod), configTextOf(pod)];
+  if (live === undefined || wanted === undefined || live === wanted || !sameConfig(live, wanted)) return pod;
+  return editContainer(pod, MAIN_CONTAINER, (main) => ({
+    ...main,
+    args: stringsOf(main["args"]).map((arg) => (arg === wanted ? live : arg)),
+  }));
+}
+
 function podSpec(pass: Pass, template: JsonObject, livePod: JsonObject | undefined): JsonObject {
-  return editContainer(template, MAIN_CONTAINER, (main) => {
+  const configured = editContainer(template, MAIN_CONTAINER, (main) => {
     const args = mainArguments(pass, main, livePod);
     return withEnv(args.length === 0 ? main : { ...main, args }, tracingEnv(pass, TRACED.scheduler));
   });
+  const version = stringMapOf(at(pass.spec, "router", "scheduler", "annotations"))[VERSION_ANNOTATION];
+  const release = parseRelease(version, SCHEDULER_ERROR);
+  return withLiveText(upgradedScheduler(configured, { release, tokenizerUrl: tokenizerUrl(pass) }), livePod);
 }
 
 /** The scheduler's Deployment, where the operator runs one. */
@@ -71,7 +87,7 @@ export function buildSchedulerDeployment(pass: Pass): readonly KubeObject[] {
   return [
     child(pass, KINDS.Deployment, metadata, {
       spec: compact({
-        replicas: replicasOf(scheduler ?? {}),
+        replicas: appliedReplicas(scheduler ?? {}, live),
         strategy: { type: "Recreate" },
         selector: { matchLabels: { ...selectorOf(live, labels, fixed) } },
         template: {

@@ -4,6 +4,7 @@ import { at } from "../composition/json.ts";
 import { integerOf } from "../json-edit.ts";
 import { type Pass, ownedChild } from "../llminferenceservice/pass.ts";
 import { runsScheduler } from "../router/pool-reference.ts";
+import { runsTokenizer } from "../scheduler/tokenizer-address.ts";
 import { isMultiNode, workloadPart } from "../workload/parts.ts";
 import { ABSENT, type Mark, type Marks, TRUE, conditionOf, notReady } from "./conditions.ts";
 
@@ -71,5 +72,8 @@ export function workloadMarks(pass: Pass): Marks {
     PrefillWorkloadReady: prefill,
     PrefillWorkerWorkloadReady: prefillWorker,
     SchedulerWorkloadReady: scheduler,
+    TokenizerReady: runsTokenizer(pass)
+      ? schedulerReadiness(ownedChild(pass, KINDS.Deployment, pass.names.tokenizer))
+      : ABSENT,
   };
 }

@@ -6,15 +6,9 @@ import { compact, stringMapOf } from "../json-edit.ts";
 import { type StringMap, componentLabels, matchesLabels, servingLabels } from "../labels.ts";
 import { type Pass, child, ownedChild } from "../llminferenceservice/pass.ts";
 import { inheritedAnnotations, inheritedLabels } from "./metadata.ts";
-import {
-  type WorkloadPart,
-  hasRoutingSidecar,
-  isMultiNode,
-  replicasOf,
-  serviceAccountOf,
-  workloadPart,
-} from "./parts.ts";
+import { type WorkloadPart, hasRoutingSidecar, isMultiNode, serviceAccountOf, workloadPart } from "./parts.ts";
 import { completedPod } from "./pod-template.ts";
+import { appliedReplicas } from "./replicas.ts";
 
 /** Reason of the condition when a Deployment of model servers cannot be built. */
 export const SINGLE_NODE_ERROR = "ReconcileSingleNodeWorkloadError";
@@ -64,7 +58,7 @@ function deploymentOf(pass: Pass, part: WorkloadPart): KubeObject {
     { name: part.deployment, labels: { ...inheritedLabels(pass), ...labels }, annotations: inheritedAnnotations(pass) },
     {
       spec: compact({
-        replicas: replicasOf(part.spec),
+        replicas: appliedReplicas(part.spec, live),
         selector: {
           matchLabels: { ...stableSelector(live, podLabels, componentLabels(pass.name, part.components.single)) },
         },

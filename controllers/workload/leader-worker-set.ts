@@ -6,15 +6,9 @@ import { compact, integerOf } from "../json-edit.ts";
 import { type StringMap, baseLabels, componentLabels, servingLabels } from "../labels.ts";
 import { type Pass, PassError, child, ownedChild } from "../llminferenceservice/pass.ts";
 import { inheritedAnnotations, inheritedLabels } from "./metadata.ts";
-import {
-  type WorkloadPart,
-  hasRoutingSidecar,
-  isMultiNode,
-  replicasOf,
-  serviceAccountOf,
-  workloadPart,
-} from "./parts.ts";
+import { type WorkloadPart, hasRoutingSidecar, isMultiNode, serviceAccountOf, workloadPart } from "./parts.ts";
 import { completedPod } from "./pod-template.ts";
+import { appliedReplicas } from "./replicas.ts";
 import { SIDECAR_RULES, boundRole, inheritedSecrets } from "./rbac.ts";
 
 /** Reason of the condition when a LeaderWorkerSet cannot be built. */
@@ -115,7 +109,7 @@ function leaderWorkerSet(pass: Pass, part: WorkloadPart): KubeObject {
   };
   return child(pass, KINDS.LeaderWorkerSet, metadata, {
     spec: compact({
-      replicas: replicasOf(part.spec),
+      replicas: appliedReplicas(part.spec, ownedChild(pass, KINDS.LeaderWorkerSet, part.leaderWorkerSet)),
       startupPolicy: "LeaderCreated",
       rolloutStrategy: rolloutStrategy(part),
       leaderWorkerTemplate: groupTemplate(pass, part),

@@ -1,11 +1,14 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import { at, objectAt } from "../composition/json.ts";
+import { stringsOf } from "../json-edit.ts";
 import { type Pass, PassError, asJson } from "../llminferenceservice/pass.ts";
 import { poolName } from "../router/pool-reference.ts";
+import { POOL_GROUPS } from "../router/pool-version.ts";
 import { withModelArtifacts } from "./artifacts.ts";
 import { withKvCacheVolumes } from "./kv-cache.ts";
 import { withLoraArguments } from "./lora.ts";
+import { SERVER_TARGET } from "./model-target.ts";
 import { ROUTING_SIDECAR, type WorkloadPart, serviceAccountOf } from "./parts.ts";
 import { editInitContainer, env, withEnv } from "./pod.ts";
 import { withServerTracing } from "./tracing.ts";
@@ -24,10 +27,18 @@ export interface PodOptions {
   readonly namesPool: boolean;
 }
 
+/** A cluster that serves only the older pool API has no pool in the group that the preset names. */
+function withPoolGroup(pass: Pass, sidecar: JsonObject): JsonObject {
+  if (pass.cluster.serves(KINDS.InferencePool) || !pass.cluster.serves(KINDS.InferencePoolV1Alpha2)) return sidecar;
+  const [wanted, given] = [POOL_GROUPS.older, POOL_GROUPS.v1].map((group) => `--pool-group=${group}`);
+  const command = stringsOf(sidecar["command"]).map((element) => (element === given ? (wanted ?? element) : element));
+  return { ...sidecar, command };
+}
+
 function withPoolName(pass: Pass, pod: JsonObject): JsonObject {
   if (objectAt(pass.spec, "router") === undefined) return pod;
   return editInitContainer(pod, ROUTING_SIDECAR, (sidecar) =>
-    withEnv(sidecar, [env("INFERENCE_POOL_NAME", poolName(pass))]),
+    withEnv(withPoolGroup(pass, sidecar), [env("INFERENCE_POOL_NAME", poolName(pass))]),
   );
 }
 
@@ -50,9 +61,10 @@ function credentialAccount(pass: Pass, account: string | undefined, options: Pod
 export function completedPod(pass: Pass, part: WorkloadPart, template: JsonObject, options: PodOptions): JsonObject {
   const account = options.serviceAccount ?? serviceAccountOf(template);
   const credentials = { serviceAccount: credentialAccount(pass, account, options), reason: options.reason };
+  const artifacts = { reason: options.reason, credentials, livePod: options.livePod };
   const steps: readonly ((pod: JsonObject) => JsonObject)[] = [
     (pod) => (options.namesPool ? withPoolName(pass, pod) : pod),
-    (pod) => withModelArtifacts(pass, pod, { reason: options.reason, credentials, livePod: options.livePod }),
+    (pod) => withModelArtifacts(pass, pod, { ...artifacts, target: SERVER_TARGET }),
     (pod) => withLoraArguments(pass, pod),
     (pod) => withKvCacheVolumes(pod, at(part.spec, "kvCacheOffloading")),
     (pod) => (account === undefined ? pod : { ...pod, serviceAccountName: account }),

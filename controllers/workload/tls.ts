@@ -24,6 +24,7 @@ import {
   ownedChild,
 } from "../llminferenceservice/pass.ts";
 import { pickerServiceName } from "../router/pool-reference.ts";
+import { runsTokenizer } from "../scheduler/tokenizer-address.ts";
 
 const DAY_MS = 86_400_000;
 const VALID_MS = 12 * 365 * DAY_MS;
@@ -60,7 +61,8 @@ const sorted = (values: readonly string[]): string[] => [...new Set(values)].sor
  */
 export function certificateRequest(pass: Pass): CertificateRequest {
   const picker = pickerServiceName(pass);
-  const services = [pass.names.workloadService, ...(picker === undefined ? [] : [picker])];
+  const tokenizer = runsTokenizer(pass) ? [pass.names.tokenizer] : [];
+  const services = [pass.names.workloadService, ...(picker === undefined ? [] : [picker]), ...tokenizer];
   const pods = pass.global.ingress.enableTls ? podAddresses(pass) : [];
   const addresses = ["127.0.0.1", ...pods, ...serviceAddresses(pass)].filter((address) => isIP(address) !== 0);
   return {

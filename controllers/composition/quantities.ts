@@ -1,0 +1,48 @@
+import type { Json, JsonObject } from "../../crds/schema/types.ts";
+import { canonicalQuantity } from "../../kube/quantity.ts";
+import { isObject } from "./json.ts";
+
+/** Fields whose members are quantities. */
+const QUANTITY_MAPS: ReadonlySet<string> = new Set(["limits", "requests", "overhead"]);
+/** Fields that are quantities themselves. */
+const QUANTITIES: ReadonlySet<string> = new Set(["sizeLimit", "divisor"]);
+
+function canonical(value: Json): Json {
+  return typeof value === "string" || typeof value === "number" ? canonicalQuantity(String(value)) : value;
+}
+
+function inField(key: string, value: Json): Json {
+  if (QUANTITIES.has(key)) return canonical(value);
+  if (!QUANTITY_MAPS.has(key) || !isObject(value)) return withCanonicalQuantities(value);
+  return Object.fromEntries(Object.entries(value).map(([name, quantity]) => [name, canonical(quantity)]));
+}
+
+/** The pod spec, or any part of one, with its quantities in the form in which Kubernetes stores them. */
+export function withCanonicalQuantities<T extends Json>(value: T): T;
+export function withCanonicalQuantities(value: Json): Json {
+  if (Array.isArray(value)) return value.map((item) => withCanonicalQuantities(item));
+  if (!isObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, inField(key, item)]));
+}
+
+const PODS = ["template", "worker"] as const;
+
+function editPods(workload: JsonObject): JsonObject {
+  const pods = PODS.flatMap((key) => {
+    const pod = workload[key];
+    return isObject(pod) ? [[key, withCanonicalQuantities(pod)] as const] : [];
+  });
+  return { ...workload, ...Object.fromEntries(pods) };
+}
+
+/** The spec with the quantities of its pods in Kubernetes' form, so that equal specs give equal children. */
+export function canonicalSpec(spec: JsonObject): JsonObject {
+  const prefill = spec["prefill"];
+  const router = spec["router"];
+  const scheduler = isObject(router) ? router["scheduler"] : undefined;
+  return {
+    ...editPods(spec),
+    ...(isObject(prefill) ? { prefill: editPods(prefill) } : {}),
+    ...(isObject(router) && isObject(scheduler) ? { router: { ...router, scheduler: editPods(scheduler) } } : {}),
+  };
+}
