@@ -1,45 +1,62 @@
 import { systemClock } from "../kube/clock.ts";
+import { VERBOSITY } from "../telemetry/log.ts";
 import { loadConfig } from "./config/load.ts";
 import type { SchedulerConfig } from "./config/types.ts";
+import { Activity } from "./datalayer/activity.ts";
+import type { Discovery } from "./datalayer/discovery.ts";
 import { EndpointStore } from "./datalayer/endpoint-store.ts";
-import { type EngineMetrics, parseMetricSpec, VLLM } from "./datalayer/engines.ts";
-import { type PoolReference, startPoolWatch } from "./datalayer/pool-watch.ts";
-import { type ScrapeOptions, startScraper } from "./datalayer/scraper.ts";
+import { endpointsPage, startFleetReports } from "./datalayer/fleet-report.ts";
+import { createPageClient } from "./datalayer/page-client.ts";
+import { startPoolWatch, startSelectorWatch } from "./datalayer/pool-watch.ts";
+import { createScrapeMetrics } from "./datalayer/scrape-metrics.ts";
+import { startScraper } from "./datalayer/scraper.ts";
+import { dataLayerSettings } from "./datalayer/settings.ts";
 import type { EndpointListener, Plugin } from "./framework/plugin.ts";
 import { formatConfigError } from "./framework/problem.ts";
-import type { PoolSource, SchedulerOptions } from "./options.ts";
+import { registerFleetMetrics } from "./metrics/fleet-metrics.ts";
 import { createDirector } from "./request/director.ts";
 import type { Core, CoreSettings } from "./run.ts";
 import { createPipeline, type Pipeline } from "./scheduling/pipeline.ts";
 
-const MIN_INTERVAL_MS = 50;
 const RANDOM = { next: () => Math.random() };
+const METRICS_SOURCES = ["metrics-data-source", "multicluster-metrics-data-source"];
+const EXTRACTORS = ["core-metrics-extractor", "model-server-protocol-metrics"];
+/** Name of a pool that nothing names. */
+const DEFAULT_POOL_NAME = "epp";
 
 /**
  * Wires configuration, pool, metrics and director. Throws for a configuration that cannot be used; the error lists all that is
  * wrong with it.
  */
 export function createScheduler(settings: CoreSettings): Core {
-  const { options, client, metrics, logger } = settings;
+  const { options, metrics, logger } = settings;
   const store = new EndpointStore();
+  const activity = new Activity();
+  const now = (): number => performance.now();
   const load = (text: string | undefined): SchedulerConfig => checked(text, settings);
   const build = (config: SchedulerConfig): Pipeline =>
     createPipeline({ config, endpoints: store, random: RANDOM, logger, metrics });
   const config = load(settings.configText);
   let pipeline = build(config);
   store.subscribe(toldOf(() => pipeline.plugins));
-  const stopScraper = startScraper(scrapeOptions(options, config), {
+  const stopScraper = startScraping(settings, config, store, activity);
+  const pool = startDiscovery(settings, store);
+  const { stalenessMs } = options;
+  registerFleetMetrics({ registry: metrics, store, poolName: poolNameOf(settings), stalenessMs, now });
+  const stopReports = startFleetReports({
     store,
-    clock: systemClock,
-    random: Math.random,
-    logger: logger.child({ logger: "scraper" }),
+    pool,
+    stalenessMs,
+    now,
+    logger,
+    everyMs: options.refreshPoolMetricsMs,
   });
-  const pool = startPoolWatch(client, poolReference(options.source), store, logger.child({ logger: "pool" }));
   const director = createDirector({
     store,
     pipeline: () => pipeline,
     logger: logger.child({ logger: "director" }),
-    now: () => performance.now(),
+    now,
+    onRequest: (nowMs) => void activity.touch(nowMs),
     emitScores: options.emitScores,
   });
   return {
@@ -49,10 +66,11 @@ export function createScheduler(settings: CoreSettings): Core {
     parserTypes: config.parserTypes,
     pages: new Map<string, () => unknown>([
       ["/debug/plugins", () => pipeline.dump()],
-      ["/debug/endpoints", () => endpointsPage(store)],
+      ["/debug/endpoints", () => endpointsPage(store, now())],
     ]),
     reload: (text) => void (pipeline = build(load(text))),
     close: async () => {
+      stopReports();
       stopScraper();
       await pool.close();
     },
@@ -76,45 +94,52 @@ function toldOf(plugins: () => readonly Plugin[]): EndpointListener {
   };
 }
 
-function poolReference(source: PoolSource): PoolReference {
-  if (source.kind === "pool") return source;
-  throw new Error("--endpoint-selector is not supported; name an InferencePool with --pool-name");
-}
-
-/** The configuration's parameters win over the flags. */
-function scrapeOptions(options: SchedulerOptions, { dataLayer }: SchedulerConfig): ScrapeOptions {
-  const flags = options.modelServerMetrics;
-  const { scheme, path, port, insecureSkipVerify } = dataLayer.get("metrics-data-source") ?? {};
-  return {
-    scheme: (scheme ?? flags.scheme) === "https" ? "https" : "http",
-    path: typeof path === "string" ? path : (flags.path ?? "/metrics"),
-    port: typeof port === "number" ? port : (flags.port ?? 0),
-    insecureSkipVerify:
-      typeof insecureSkipVerify === "boolean" ? insecureSkipVerify : (flags.insecureSkipVerify ?? true),
-    intervalMs: Math.max(MIN_INTERVAL_MS, options.refreshMetricsMs),
-    engine: engineMetrics(flags),
+function startDiscovery({ options, client, logger }: CoreSettings, store: EndpointStore): Discovery {
+  const { source, modelServerMetrics } = options;
+  const watch = {
+    client,
+    namespace: source.namespace,
+    store,
+    metricsPort: modelServerMetrics.port ?? 0,
+    logger: logger.child({ logger: "pool" }),
   };
+  return source.kind === "pool"
+    ? startPoolWatch(watch, source)
+    : startSelectorWatch(watch, source.selector, source.targetPorts);
 }
 
-function engineMetrics(flags: SchedulerOptions["modelServerMetrics"]): EngineMetrics {
-  const chosen = (text: string | undefined, fallback: EngineMetrics["waiting"]): EngineMetrics["waiting"] =>
-    text === undefined ? fallback : parseMetricSpec(text);
-  return {
-    ...VLLM,
-    waiting: chosen(flags.waiting, VLLM.waiting),
-    running: chosen(flags.running, VLLM.running),
-    kvUsage: chosen(flags.kvUsage, VLLM.kvUsage),
-    lora: chosen(flags.lora, VLLM.lora),
-    cacheInfo: chosen(flags.cacheInfo, VLLM.cacheInfo),
-  };
+/** A fleet that is selected by labels is called after the Deployment of this process. */
+function poolNameOf({ options }: CoreSettings): string {
+  if (options.source.kind === "pool") return options.source.name;
+  return /^(.+)-[a-z0-9]+-[a-z0-9]+$/.exec(process.env.POD_NAME ?? "")?.[1] ?? DEFAULT_POOL_NAME;
 }
 
-function endpointsPage(store: EndpointStore): unknown {
-  return Array.from(store.slots(), (slot) => ({
-    ...store.metadata(slot),
-    waiting: store.waiting[slot],
-    running: store.running[slot],
-    kvUsage: store.kvUsage[slot],
-    updatedAtMs: store.updatedAtMs[slot],
-  }));
+function startScraping(
+  { options, metrics, logger }: CoreSettings,
+  config: SchedulerConfig,
+  store: EndpointStore,
+  activity: Activity,
+): () => void {
+  const parametersOf = (types: readonly string[]): Readonly<Record<string, unknown>> | undefined =>
+    types.map((type) => config.dataLayer.get(type)).find((parameters) => parameters !== undefined);
+  const { pages, engines, pace } = dataLayerSettings({
+    flags: options.modelServerMetrics,
+    refreshMs: options.refreshMetricsMs,
+    stalenessMs: options.stalenessMs,
+    source: parametersOf(METRICS_SOURCES),
+    extractor: parametersOf(EXTRACTORS),
+    certificateFolders: process.env.SSL_CERT_DIR,
+  });
+  logger.info("Data layer: ENABLED", { scheme: pages.scheme, path: pages.path, ...pace });
+  for (const engine of engines.engines.keys()) logger.v(VERBOSITY.verbose, "Registered engine mapping", { engine });
+  return startScraper({
+    store,
+    pages: createPageClient(pages, () => performance.now()),
+    engines,
+    pace,
+    activity,
+    metrics: createScrapeMetrics(metrics),
+    clock: systemClock,
+    logger: logger.child({ logger: "scraper" }),
+  });
 }

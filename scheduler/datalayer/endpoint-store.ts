@@ -1,27 +1,27 @@
 import type { EndpointColumns, EndpointMetadata } from "../framework/endpoint.ts";
 import type { EndpointListener } from "../framework/plugin.ts";
-
-/** Values of one scrape; undefined where the page has none, which keeps the old value. */
-export interface EndpointSample {
-  waiting?: number | undefined;
-  running?: number | undefined;
-  kvUsage?: number | undefined;
-  cacheBlockSize?: number | undefined;
-  cacheNumBlocks?: number | undefined;
-  maxActiveModels?: number | undefined;
-  activeModels?: ReadonlySet<string> | undefined;
-  waitingModels?: ReadonlySet<string> | undefined;
-}
+import type { EndpointSample } from "./sample.ts";
 
 const INITIAL_CAPACITY = 16;
-const NONE: ReadonlySet<string> = new Set();
+const NO_NAMES: ReadonlySet<string> = new Set();
 const COLUMNS = ["waiting", "running", "kvUsage", "cacheBlockSize", "cacheNumBlocks", "maxActiveModels"] as const;
+/** Names of the configuration that become columns; more are a mistake in it. */
+const MAX_ATTRIBUTES = 64;
 
 interface Entry {
   metadata: EndpointMetadata;
   active: ReadonlySet<string>;
   waiting: ReadonlySet<string>;
 }
+
+/** What a change of the fleet did. */
+export interface FleetChange {
+  readonly added: number;
+  readonly removed: number;
+}
+
+const keyOf = ({ namespace, name }: EndpointMetadata): string => `${namespace}/${name}`;
+const podOf = ({ namespace, podName }: EndpointMetadata): string => `${namespace}/${podName}`;
 
 /** The endpoints of the pool, as columns. */
 export class EndpointStore implements EndpointColumns {
@@ -33,9 +33,14 @@ export class EndpointStore implements EndpointColumns {
   cacheNumBlocks: Float64Array = new Float64Array(INITIAL_CAPACITY);
   maxActiveModels: Float64Array = new Float64Array(INITIAL_CAPACITY);
   generation: Uint32Array = new Uint32Array(INITIAL_CAPACITY);
+  readonly #attributes = new Map<string, Float64Array>();
   readonly #entries: (Entry | undefined)[] = [];
+  readonly #free: number[] = [];
   readonly #slots = new Map<string, number>();
+  /** Keys of the endpoints of a pod. */
+  readonly #pods = new Map<string, Set<string>>();
   readonly #listeners = new Set<EndpointListener>();
+  #fleet: readonly (EndpointMetadata | undefined)[] | undefined;
 
   get capacity(): number {
     return this.generation.length;
@@ -54,6 +59,12 @@ export class EndpointStore implements EndpointColumns {
     return this.#entry(slot).metadata;
   }
 
+  /** Facts of all endpoints by slot as of now: a list that no later change touches. */
+  fleet(): readonly (EndpointMetadata | undefined)[] {
+    this.#fleet ??= this.#entries.map((entry) => entry?.metadata);
+    return this.#fleet;
+  }
+
   activeModels(slot: number): ReadonlySet<string> {
     return this.#entry(slot).active;
   }
@@ -62,8 +73,14 @@ export class EndpointStore implements EndpointColumns {
     return this.#entry(slot).waiting;
   }
 
-  attribute(): number {
-    return NaN;
+  attribute(name: string, slot: number): number {
+    return this.#attributes.get(name)?.[slot] ?? NaN;
+  }
+
+  /** All values published under names of the configuration. */
+  attributes(slot: number): readonly (readonly [name: string, value: number])[] {
+    const all = Array.from(this.#attributes, ([name, column]) => [name, column[slot] ?? NaN] as const);
+    return all.filter(([, value]) => !Number.isNaN(value));
   }
 
   /** Told of later changes. The returned function removes the listener. */
@@ -74,31 +91,42 @@ export class EndpointStore implements EndpointColumns {
 
   /** Adds an endpoint or replaces its facts. A new address is a new endpoint. */
   upsert(metadata: EndpointMetadata): number {
-    const key = `${metadata.namespace}/${metadata.name}`;
+    const key = keyOf(metadata);
     const known = this.#slots.get(key);
-    if (known !== undefined && this.metadata(known).hostPort === metadata.hostPort) {
-      this.#entry(known).metadata = metadata;
-      return known;
+    if (known === undefined) return this.#add(key, metadata);
+    const entry = this.#entry(known);
+    if (entry.metadata.hostPort !== metadata.hostPort) {
+      this.remove(key);
+      return this.#add(key, metadata);
     }
-    if (known !== undefined) this.remove(key);
-    return this.#add(key, metadata);
+    if (entry.metadata !== metadata) {
+      entry.metadata = metadata;
+      this.#fleet = undefined;
+    }
+    return known;
   }
 
   /** Removes the endpoint `namespace/name`, if present. */
   remove(key: string): void {
     const slot = this.#slots.get(key);
     if (slot === undefined) return;
+    this.#forgetPod(key, this.metadata(slot));
     this.#slots.delete(key);
     this.#entries[slot] = undefined;
+    this.#fleet = undefined;
+    this.#free.push(slot);
     this.generation[slot] = (this.generation[slot] ?? 0) + 1;
     for (const listener of this.#listeners) listener.onEndpointRemoved(slot);
   }
 
   /** Makes the store hold exactly these endpoints. */
-  replace(endpoints: readonly EndpointMetadata[]): void {
-    const keys = new Set(endpoints.map(({ namespace, name }) => `${namespace}/${name}`));
-    for (const key of this.#slots.keys()) if (!keys.has(key)) this.remove(key);
-    for (const endpoint of endpoints) this.upsert(endpoint);
+  replace(endpoints: readonly EndpointMetadata[]): FleetChange {
+    return this.#exchange(new Set(this.#slots.keys()), endpoints);
+  }
+
+  /** Makes these the endpoints of one pod; none removes the pod. */
+  replacePod(namespace: string, podName: string, endpoints: readonly EndpointMetadata[]): FleetChange {
+    return this.#exchange(new Set(this.#pods.get(`${namespace}/${podName}`)), endpoints);
   }
 
   /** Takes the values of a scrape over, unless the slot's endpoint has changed since. */
@@ -111,6 +139,8 @@ export class EndpointStore implements EndpointColumns {
     }
     entry.active = sample.activeModels ?? entry.active;
     entry.waiting = sample.waitingModels ?? entry.waiting;
+    if (sample.attributes !== undefined)
+      for (const [name, value] of sample.attributes) this.#setAttribute(name, slot, value);
     this.updatedAtMs[slot] = nowMs;
   }
 
@@ -120,25 +150,60 @@ export class EndpointStore implements EndpointColumns {
     return entry;
   }
 
+  #exchange(previous: ReadonlySet<string>, endpoints: readonly EndpointMetadata[]): FleetChange {
+    const kept = new Set(endpoints.map(keyOf));
+    let removed = 0;
+    for (const key of previous) {
+      if (kept.has(key)) continue;
+      this.remove(key);
+      removed++;
+    }
+    for (const endpoint of endpoints) this.upsert(endpoint);
+    return { added: [...kept].filter((key) => !previous.has(key)).length, removed };
+  }
+
   #add(key: string, metadata: EndpointMetadata): number {
-    const free = this.#entries.findIndex((entry) => entry === undefined);
-    const slot = free === -1 ? this.#entries.length : free;
+    const slot = this.#free.pop() ?? this.#entries.length;
     if (slot >= this.capacity) this.#grow();
-    this.#entries[slot] = { metadata, active: NONE, waiting: NONE };
+    this.#entries[slot] = { metadata, active: NO_NAMES, waiting: NO_NAMES };
+    this.#fleet = undefined;
     this.#slots.set(key, slot);
+    const pod = podOf(metadata);
+    const ranks = this.#pods.get(pod);
+    if (ranks === undefined) this.#pods.set(pod, new Set([key]));
+    else ranks.add(key);
     for (const column of COLUMNS) this[column][slot] = 0;
+    for (const column of this.#attributes.values()) column[slot] = NaN;
     this.updatedAtMs[slot] = 0;
     for (const listener of this.#listeners) listener.onEndpointAdded(slot);
     return slot;
   }
 
+  #forgetPod(key: string, metadata: EndpointMetadata): void {
+    const ranks = this.#pods.get(podOf(metadata));
+    ranks?.delete(key);
+    if (ranks?.size === 0) this.#pods.delete(podOf(metadata));
+  }
+
+  #setAttribute(name: string, slot: number, value: number): void {
+    let column = this.#attributes.get(name);
+    if (column === undefined) {
+      if (this.#attributes.size >= MAX_ATTRIBUTES) return;
+      column = new Float64Array(this.capacity).fill(NaN);
+      this.#attributes.set(name, column);
+    }
+    column[slot] = value;
+  }
+
   #grow(): void {
     const length = this.capacity * 2;
-    for (const column of [...COLUMNS, "updatedAtMs"] as const) {
-      const longer = new Float64Array(length);
-      longer.set(this[column]);
-      this[column] = longer;
-    }
+    const longer = (column: Float64Array, rest: number): Float64Array => {
+      const result = new Float64Array(length).fill(rest);
+      result.set(column);
+      return result;
+    };
+    for (const column of [...COLUMNS, "updatedAtMs"] as const) this[column] = longer(this[column], 0);
+    for (const [name, column] of this.#attributes) this.#attributes.set(name, longer(column, NaN));
     const generation = new Uint32Array(length);
     generation.set(this.generation);
     this.generation = generation;

@@ -1,112 +1,121 @@
-import type { EndpointSample } from "./endpoint-store.ts";
-import { type Series, seriesOf } from "./metric-page.ts";
+import { type MetricSpec, metricSpec } from "./metric-spec.ts";
 
-/** Metric names of one engine. Several names are tried in their order. */
+/** Where one number of an engine is found. Several names are tried in their order; none: the engine does not tell. */
+export type MetricNames = readonly MetricSpec[];
+
+/** A number published under a name of the configuration. */
+export interface CustomMetric {
+  readonly attribute: string;
+  readonly metric: MetricSpec;
+}
+
+/** Metric names of one engine. */
 export interface EngineMetrics {
-  readonly waiting: readonly MetricSpec[];
-  readonly running: readonly MetricSpec[];
-  readonly kvUsage: readonly MetricSpec[];
-  readonly lora: readonly MetricSpec[];
-  readonly cacheInfo: readonly MetricSpec[];
+  readonly waiting: MetricNames;
+  readonly running: MetricNames;
+  readonly kvUsage: MetricNames;
+  /** Series whose labels name the adapters. */
+  readonly lora: MetricNames;
+  /** Series whose labels tell the cache's layout. */
+  readonly cacheInfo: MetricNames;
   /** Labels of `cacheInfo` that tell block size and number of blocks. */
   readonly blockSizeLabel: string;
   readonly numBlocksLabel: string;
+  /** Gauges that tell the same; they win over labels. */
+  readonly blockSize: MetricNames;
+  readonly numBlocks: MetricNames;
+  readonly custom: readonly CustomMetric[];
 }
 
-/** A metric with the labels that its series must have. */
-export interface MetricSpec {
-  readonly name: string;
-  readonly labels: readonly (readonly [name: string, value: string])[];
-}
+const names = (...texts: readonly string[]): MetricNames => texts.map(metricSpec);
 
-/** Reads `name` or `name{label=value,…}`; quotes are optional. An empty text is no metric. */
-export function parseMetricSpec(text: string): MetricSpec[] {
-  const match = /^\s*([^\s{}]+)\s*(?:\{(.*)\})?\s*$/.exec(text);
-  if (match === null) return [];
-  const labels = (match[2] ?? "").split(",").flatMap((part) => {
-    const [name = "", ...value] = part.split("=");
-    const plain = value
-      .join("=")
-      .trim()
-      .replace(/^"(.*)"$/, "$1");
-    return name.trim() === "" ? [] : [[name.trim(), plain] as const];
-  });
-  return [{ name: match[1] ?? "", labels }];
-}
-
-const specs = (...texts: readonly string[]): readonly MetricSpec[] => texts.flatMap(parseMetricSpec);
+const NONE: EngineMetrics = {
+  waiting: [],
+  running: [],
+  kvUsage: [],
+  lora: [],
+  cacheInfo: [],
+  blockSizeLabel: "block_size",
+  numBlocksLabel: "num_gpu_blocks",
+  blockSize: [],
+  numBlocks: [],
+  custom: [],
+};
 
 /** vLLM, old and new names. */
 export const VLLM: EngineMetrics = {
-  waiting: specs("vllm:num_requests_waiting"),
-  running: specs("vllm:num_requests_running"),
-  kvUsage: specs("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),
-  lora: specs("vllm:lora_requests_info"),
-  cacheInfo: specs("vllm:cache_config_info"),
-  blockSizeLabel: "block_size",
-  numBlocksLabel: "num_gpu_blocks",
+  ...NONE,
+  waiting: names("vllm:num_requests_waiting"),
+  running: names("vllm:num_requests_running"),
+  kvUsage: names("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),
+  lora: names("vllm:lora_requests_info"),
+  cacheInfo: names("vllm:cache_config_info"),
 };
 
-const SGLANG: EngineMetrics = {
-  waiting: specs("sglang:num_queue_reqs"),
-  running: specs("sglang:num_running_reqs"),
-  kvUsage: specs("sglang:token_usage"),
-  lora: [],
-  cacheInfo: specs("sglang:cache_config_info"),
-  blockSizeLabel: "page_size",
-  numBlocksLabel: "num_pages",
-};
+/** Engines that are known without configuration, by the value of the engine label. */
+export const ENGINES: ReadonlyMap<string, EngineMetrics> = new Map([
+  ["vllm", VLLM],
+  [
+    "sglang",
+    {
+      ...NONE,
+      waiting: names("sglang:num_queue_reqs"),
+      running: names("sglang:num_running_reqs"),
+      kvUsage: names("sglang:token_usage"),
+      cacheInfo: names("sglang:cache_config_info"),
+      blockSizeLabel: "page_size",
+      numBlocksLabel: "num_pages",
+    },
+  ],
+  [
+    "trtllm-serve",
+    {
+      ...NONE,
+      waiting: names("trtllm_num_requests_waiting"),
+      running: names("trtllm_num_requests_running"),
+      kvUsage: names("trtllm_kv_cache_utilization"),
+      blockSize: names("trtllm_kv_cache_tokens_per_block"),
+      numBlocks: names("trtllm_kv_cache_max_blocks"),
+    },
+  ],
+  [
+    "triton-tensorrt-llm",
+    {
+      ...NONE,
+      waiting: names("nv_trt_llm_request_metrics{request_type=waiting}"),
+      running: names("nv_trt_llm_request_metrics{request_type=scheduled}"),
+      kvUsage: names("nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type=fraction}"),
+      blockSize: names("nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type=tokens_per}"),
+      numBlocks: names("nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type=max}"),
+    },
+  ],
+  [
+    "triton",
+    {
+      ...NONE,
+      waiting: names("nv_inference_pending_request_count"),
+      running: names("nv_inference_exec_count"),
+    },
+  ],
+]);
 
-const ENGINE_LABELS = ["llm-d.ai/engine-type", "inference.networking.k8s.io/engine-type"];
-
-/** The names for a pod by its engine label; vLLM's without one. */
-export function engineOf(labels: Readonly<Record<string, string>>, vllm: EngineMetrics): EngineMetrics {
-  return ENGINE_LABELS.some((name) => labels[name] === "sglang") ? SGLANG : vllm;
+/** How a pod's engine is found. */
+export interface EngineTable {
+  readonly engines: ReadonlyMap<string, EngineMetrics>;
+  /** Pod labels whose value names the engine; the first that is set counts. */
+  readonly labels: readonly string[];
+  /** For pods without a label, or with an unknown engine. */
+  readonly fallback: EngineMetrics;
 }
 
-/** Series of the first name that the page has. */
-function matching(page: Buffer, wanted: readonly MetricSpec[]): Series[] {
-  for (const { name, labels } of wanted) {
-    const found = seriesOf(page, name).filter((series) => labels.every(([key, value]) => series.label(key) === value));
-    if (found.length > 0) return found;
-  }
-  return [];
-}
+/** Labels that name an engine, the current one first. */
+export const ENGINE_LABELS: readonly string[] = ["llm-d.ai/engine-type", "inference.networking.k8s.io/engine-type"];
 
-/** The newest series; the first of equally old ones. */
-function newest(series: readonly Series[], age: (series: Series) => number): Series | undefined {
-  return series.reduce<Series | undefined>(
-    (best, next) => (best === undefined || age(next) > age(best) ? next : best),
-    undefined,
-  );
-}
+/** The table without any configuration. */
+export const DEFAULT_ENGINES: EngineTable = { engines: ENGINES, labels: ENGINE_LABELS, fallback: VLLM };
 
-const byTime = (series: Series): number => series.timestamp;
-const byValue = (series: Series): number => series.value;
-
-function integerOf(text: string | undefined): number | undefined {
-  const value = Number(text);
-  return text !== undefined && text !== "" && Number.isInteger(value) && value >= 0 ? value : undefined;
-}
-
-function namesOf(text: string | undefined): ReadonlySet<string> {
-  const names = (text ?? "").split(",").map((name) => name.trim());
-  return new Set(names.filter((name) => name !== ""));
-}
-
-/** Takes what the scheduler uses out of a metrics page. vLLM stores a timestamp as the value of its LoRA series. */
-export function readSample(page: Buffer, engine: EngineMetrics): EndpointSample {
-  const gauge = (wanted: readonly MetricSpec[]): number | undefined => newest(matching(page, wanted), byTime)?.value;
-  const lora = newest(matching(page, engine.lora), byValue);
-  const cache = newest(matching(page, engine.cacheInfo), byTime);
-  return {
-    waiting: gauge(engine.waiting),
-    running: gauge(engine.running),
-    kvUsage: gauge(engine.kvUsage),
-    cacheBlockSize: integerOf(cache?.label(engine.blockSizeLabel)),
-    cacheNumBlocks: integerOf(cache?.label(engine.numBlocksLabel)),
-    maxActiveModels: integerOf(lora?.label("max_lora")),
-    activeModels: lora && namesOf(lora.label("running_lora_adapters")),
-    waitingModels: lora && namesOf(lora.label("waiting_lora_adapters")),
-  };
+/** The metrics of a pod with these labels. */
+export function engineOf(labels: Readonly<Record<string, string>>, table: EngineTable): EngineMetrics {
+  const label = table.labels.find((name) => labels[name] !== undefined);
+  return (label === undefined ? undefined : table.engines.get(labels[label] ?? "")) ?? table.fallback;
 }

@@ -1,81 +1,81 @@
-import type { KubeClient } from "../../kube/client.ts";
-import { type Reflector, startReflector, withoutManagedFields } from "../../kube/reflector.ts";
-import { KINDS } from "../../kube/resources.ts";
-import type { Logger } from "../../telemetry/log.ts";
-import type { EndpointStore } from "./endpoint-store.ts";
-import { endpointsOf, type PoolSpec, readPool } from "./pool.ts";
+import { systemClock } from "../../kube/clock.ts";
+import { type Reflector, startReflector } from "../../kube/reflector.ts";
+import { groupOf, KINDS, type Resource } from "../../kube/resources.ts";
+import type { KubeObject } from "../../kube/types.ts";
+import type { Discovery } from "./discovery.ts";
+import { PodWatch, type PodWatchOptions } from "./pod-watch.ts";
+import { type PoolSpec, readPool } from "./pool.ts";
 
 /** The pool to follow. */
 export interface PoolReference {
-  readonly namespace: string;
   readonly name: string;
-  /** API group: `inference.networking.k8s.io` (v1) or `inference.networking.x-k8s.io` (v1alpha2). */
+  /** API group whose object counts where both versions exist. */
   readonly group: string;
 }
 
-/** A pool that is followed. */
-export interface PoolWatch {
-  /** Whether the pool and its pods are known. */
-  known(): boolean;
-  close(): Promise<void>;
-}
+const VERSIONS: readonly Resource[] = [KINDS.InferencePool, KINDS.InferencePoolV1Alpha2];
 
-/** Keeps the store equal to the Ready pods of an InferencePool. Without the pool the store is empty. */
-export function startPoolWatch(
-  client: Pick<KubeClient, "list" | "watch">,
-  { namespace, name, group }: PoolReference,
-  store: EndpointStore,
-  logger: Logger,
-): PoolWatch {
-  const resource = group.includes("x-k8s.io") ? KINDS.InferencePoolV1Alpha2 : KINDS.InferencePool;
+/**
+ * Keeps the store equal to the Ready pods of an InferencePool of either API group; a version that the cluster begins to serve
+ * later is found without a restart. Without the pool the store is empty.
+ */
+export function startPoolWatch(options: PodWatchOptions, { name, group }: PoolReference): Discovery {
+  const { client, namespace, logger, clock = systemClock } = options;
   const selection = { namespace, fieldSelector: `metadata.name=${name}` };
-  const pools = startReflector({ client, resource, selection, optional: true, logger });
-  let pods: PodWatch | undefined;
-  pools.subscribe(() => {
-    const [object] = pools.cache.list();
+  const isPreferred = ({ apiVersion }: Resource): number => Number(groupOf(apiVersion) === group);
+  const watches = [...VERSIONS]
+    .sort((a, b) => isPreferred(b) - isPreferred(a))
+    .map((resource) => startReflector({ client, resource, selection, optional: true, logger, clock }));
+  const pods = new PodWatch(options);
+  let last = "";
+  const decide = (): void => {
+    const object = found(watches);
     const spec = object === undefined ? undefined : readPool(object);
-    if (pods !== undefined && spec !== undefined && sameSpec(pods.spec, spec)) return;
-    void pods?.close();
-    store.replace([]);
-    pods = spec === undefined ? undefined : watchPods(client, namespace, spec, store, logger);
-    logger.info("pool changed", { pool: name, namespace, found: spec !== undefined, ports: spec?.ports });
-  });
+    const text = JSON.stringify([spec, spec === undefined ? undefined : object?.apiVersion]);
+    if (text === last) return;
+    const former = pods.spec;
+    last = text;
+    if (spec === undefined)
+      logger.info("InferencePool not found. Clearing the datastore", {
+        pool: name,
+        namespace,
+        found: object !== undefined,
+      });
+    else logger.info("Reconciling InferencePool", described(name, namespace, object, spec, former));
+    pods.follow(spec);
+  };
+  for (const watch of watches) watch.subscribe(decide);
   return {
-    known: () => pods?.reflector.synced ?? false,
+    known: () => pods.synced,
+    pool: () => pods.spec,
     close: async () => {
-      await pools.close();
-      await pods?.close();
+      await Promise.all(watches.map((watch) => watch.close()));
+      await pods.close();
     },
   };
 }
 
-interface PodWatch {
-  readonly spec: PoolSpec;
-  readonly reflector: Reflector;
-  close(): Promise<void>;
+function found(watches: readonly Reflector[]): KubeObject | undefined {
+  return watches
+    .flatMap((watch) => watch.cache.list())
+    .find(({ metadata }) => metadata.deletionTimestamp === undefined);
 }
 
-const sameSpec = (a: PoolSpec, b: PoolSpec): boolean => JSON.stringify(a) === JSON.stringify(b);
-
-function watchPods(
-  client: Pick<KubeClient, "list" | "watch">,
+function described(
+  pool: string,
   namespace: string,
-  spec: PoolSpec,
-  store: EndpointStore,
-  logger: Logger,
-): PodWatch {
-  const labels = Object.entries(spec.selector.matchLabels ?? {}).map(([key, value]) => `${key}=${value}`);
-  const selection = { namespace, labelSelector: labels.join(",") };
-  const reflector = startReflector({ client, resource: KINDS.Pod, selection, transform: withoutManagedFields, logger });
-  const unsubscribe = reflector.subscribe(() =>
-    store.replace(reflector.cache.list().flatMap((pod) => endpointsOf(pod, spec))),
-  );
-  return {
-    spec,
-    reflector,
-    close: async () => {
-      unsubscribe();
-      await reflector.close();
-    },
-  };
+  object: KubeObject | undefined,
+  { selector, ports }: PoolSpec,
+  former: PoolSpec | undefined,
+): Readonly<Record<string, unknown>> {
+  const targetPortsChanged = former !== undefined && former.ports.join() !== ports.join();
+  return { pool, namespace, apiVersion: object?.apiVersion, selector, targetPorts: ports, targetPortsChanged };
+}
+
+/** Keeps the store equal to the Ready pods of a label selector, without any pool object. */
+export function startSelectorWatch(options: PodWatchOptions, selector: string, ports: readonly number[]): Discovery {
+  const pods = new PodWatch(options);
+  options.logger.info("following pods by selector", { selector, targetPorts: ports, namespace: options.namespace });
+  pods.follow({ selector, ports, appProtocol: "" });
+  return { known: () => true, pool: () => pods.spec, close: () => pods.close() };
 }

@@ -1,112 +1,164 @@
-import { Agent as HttpAgent, get as httpGet, type RequestOptions } from "node:http";
-import { Agent as HttpsAgent, get as httpsGet } from "node:https";
-import { type Clock, pause } from "../../kube/clock.ts";
+import type { Clock } from "../../kube/clock.ts";
 import { describeError, type Logger, VERBOSITY } from "../../telemetry/log.ts";
 import type { EndpointMetadata } from "../framework/endpoint.ts";
+import type { Activity } from "./activity.ts";
 import type { EndpointStore } from "./endpoint-store.ts";
-import { type EngineMetrics, engineOf, readSample } from "./engines.ts";
+import { type EngineTable, engineOf } from "./engines.ts";
+import { type PageClient, ScrapeError } from "./page-client.ts";
+import { isExposition, readSample } from "./sample.ts";
+import type { ScrapeMetrics } from "./scrape-metrics.ts";
 
-/** Where and how often metrics are read. */
-export interface ScrapeOptions {
-  readonly scheme: "http" | "https";
-  readonly path: string;
-  /** 0: the endpoint's own port. */
-  readonly port: number;
-  readonly insecureSkipVerify: boolean;
-  /** Pause between the ends of two scrapes of an endpoint, in ms. */
+/** How often metrics are read. */
+export interface ScrapePace {
+  /** Between the starts of two scrapes of an endpoint while requests arrive, in ms. */
   readonly intervalMs: number;
-  /** Names of vLLM's metrics. */
-  readonly engine: EngineMetrics;
+  /** The same while none arrive. */
+  readonly idleIntervalMs: number;
 }
 
-/** What a scraper needs besides. */
-export interface ScraperContext {
+/** What a scraper works with. */
+export interface ScraperOptions {
   readonly store: EndpointStore;
+  readonly pages: PageClient;
+  readonly engines: EngineTable;
+  readonly pace: ScrapePace;
+  readonly activity: Activity;
+  readonly metrics: ScrapeMetrics;
   readonly clock: Clock;
-  /** Uniform in [0, 1): spreads the endpoints over the interval. */
-  readonly random: () => number;
   readonly logger: Logger;
 }
 
-const TIMEOUT_MS = 1000;
-const MAX_PAGE_BYTES = 8 * 1024 * 1024;
-const SOCKET = { keepAlive: true, maxSockets: 1, timeout: 10_000 };
+/** Pause after the first fault and its bound; each further fault doubles it. */
+const MAX_BACKOFF_MS = 1000;
+/** What a server may ask for by Retry-After. */
+const MAX_RETRY_AFTER_MS = 10_000;
 
 /** Reads the metrics of every endpoint of the store until closed. An endpoint is never asked twice at once. */
-export function startScraper(options: ScrapeOptions, { store, clock, random, logger }: ScraperContext): () => void {
-  const agent =
-    options.scheme === "https"
-      ? new HttpsAgent({ ...SOCKET, rejectUnauthorized: !options.insecureSkipVerify })
-      : new HttpAgent(SOCKET);
-  const running = new Map<number, AbortController>();
-
-  const follow = async (slot: number, signal: AbortSignal): Promise<void> => {
-    const generation = store.generation[slot] ?? 0;
-    await pause(clock, random() * options.intervalMs, signal);
-    while (!signal.aborted) {
-      await scrape(slot, generation, signal);
-      await pause(clock, options.intervalMs, signal);
-    }
-  };
-
-  const scrape = async (slot: number, generation: number, signal: AbortSignal): Promise<void> => {
-    if (signal.aborted) return;
-    const metadata = store.metadata(slot);
-    try {
-      const page = await fetchPage(options, metadata, agent, signal);
-      store.update(slot, generation, readSample(page, engineOf(metadata.labels, options.engine)), clock.now());
-    } catch (error) {
-      if (!signal.aborted)
-        logger.v(VERBOSITY.debug, "scrape failed", { endpoint: metadata.name, error: describeError(error) });
-    }
-  };
-
+export function startScraper(options: ScraperOptions): () => void {
+  const { store, activity, pages } = options;
+  const loops = new Map<number, ScrapeLoop>();
   const begin = (slot: number): void => {
-    const controller = new AbortController();
-    running.set(slot, controller);
-    void follow(slot, controller.signal);
+    const loop = new ScrapeLoop(slot, options);
+    loops.set(slot, loop);
+    loop.start();
   };
   const end = (slot: number): void => {
-    running.get(slot)?.abort();
-    running.delete(slot);
+    loops.get(slot)?.stop();
+    loops.delete(slot);
   };
-  const unsubscribe = store.subscribe({ onEndpointAdded: begin, onEndpointRemoved: end });
+  const closers = [
+    store.subscribe({ onEndpointAdded: begin, onEndpointRemoved: end }),
+    activity.onWake(() => {
+      for (const loop of loops.values()) loop.wake();
+    }),
+  ];
   for (const slot of store.slots()) begin(slot);
   return () => {
-    unsubscribe();
-    for (const slot of running.keys()) end(slot);
-    agent.destroy();
+    for (const close of closers) close();
+    for (const slot of loops.keys()) end(slot);
+    pages.close();
   };
 }
 
-function fetchPage(
-  { scheme, path, port }: ScrapeOptions,
-  metadata: EndpointMetadata,
-  agent: HttpAgent | HttpsAgent,
-  signal: AbortSignal,
-): Promise<Buffer> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
-  const target: RequestOptions = {
-    host: metadata.address,
-    port: port === 0 ? metadata.port : port,
-    path,
-    agent,
-    signal: limit,
-    headers: { accept: "text/plain;version=0.0.4" },
-  };
-  return new Promise((resolve, reject) => {
-    const request = (scheme === "https" ? httpsGet : httpGet)(target, (response) => {
-      const chunks: Buffer[] = [];
-      let size = 0;
-      if (response.statusCode !== 200) request.destroy(new Error(`status ${response.statusCode ?? 0}`));
-      response.on("data", (chunk: Buffer) => {
-        size += chunk.length;
-        if (size > MAX_PAGE_BYTES) request.destroy(new Error(`page exceeds ${MAX_PAGE_BYTES} bytes`));
-        else chunks.push(chunk);
-      });
-      response.on("end", () => resolve(Buffer.concat(chunks)));
-      response.on("error", reject);
+/** The scrapes of one endpoint, one after the other. */
+class ScrapeLoop {
+  readonly #slot: number;
+  readonly #generation: number;
+  readonly #options: ScraperOptions;
+  readonly #abort = new AbortController();
+  #cancel: (() => void) | undefined;
+  #startedAt = 0;
+  #faults = 0;
+  #retryAfterMs = 0;
+  #lastProblem = "";
+
+  constructor(slot: number, options: ScraperOptions) {
+    this.#slot = slot;
+    this.#options = options;
+    this.#generation = options.store.generation[slot] ?? 0;
+  }
+
+  /** Begins within one interval: endpoints spread over it. */
+  start(): void {
+    const { clock, pace } = this.#options;
+    this.#after(clock.random() * pace.intervalMs);
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#abort.abort();
+  }
+
+  /** The pool turned busy: an endpoint that is waiting out the idle interval is due within one short one. */
+  wake(): void {
+    if (this.#cancel === undefined || this.#faults > 0) return;
+    this.#cancel();
+    this.start();
+  }
+
+  #after(delayMs: number): void {
+    this.#cancel = this.#options.clock.after(delayMs, () => {
+      this.#cancel = undefined;
+      void this.#run();
     });
-    request.on("error", reject);
-  });
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#options;
+    this.#startedAt = clock.now();
+    await this.#scrape();
+    if (this.#abort.signal.aborted) return;
+    this.#after(Math.max(0, this.#startedAt + this.#periodMs() - clock.now()));
+  }
+
+  #periodMs(): number {
+    const { pace, activity, clock } = this.#options;
+    const usual = activity.busy(clock.now()) ? pace.intervalMs : pace.idleIntervalMs;
+    if (this.#faults === 0) return usual;
+    const backoff = Math.min(MAX_BACKOFF_MS, pace.intervalMs * 2 ** Math.min(this.#faults, 16));
+    return Math.max(usual, backoff, this.#retryAfterMs);
+  }
+
+  async #scrape(): Promise<void> {
+    const { store, pages, clock, metrics } = this.#options;
+    const metadata = store.metadata(this.#slot);
+    try {
+      const page = await pages.fetch(metadata, this.#abort.signal);
+      if (this.#abort.signal.aborted) return;
+      this.#take(page, metadata);
+      this.#faults = 0;
+      metrics.succeeded(clock.now() - this.#startedAt, page.length);
+    } catch (error) {
+      if (!this.#abort.signal.aborted) this.#fail(error, metadata);
+    }
+  }
+
+  #take(page: Buffer, metadata: EndpointMetadata): void {
+    const { store, engines, clock, metrics } = this.#options;
+    if (!isExposition(page)) throw new ScrapeError("not-metrics", "the page is no Prometheus text; is its path right?");
+    const { sample, missing } = readSample(page, engineOf(metadata.labels, engines));
+    store.update(this.#slot, this.#generation, sample, clock.now());
+    if (missing.length > 0) metrics.missing();
+    this.#tell(missing.length === 0 ? "" : `page without ${missing.join(", ")}`, metadata);
+  }
+
+  #fail(error: unknown, metadata: EndpointMetadata): void {
+    this.#faults++;
+    const known = error instanceof ScrapeError ? error : undefined;
+    this.#retryAfterMs = Math.min(known?.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS);
+    this.#options.metrics.failed(known?.fault ?? "unreachable");
+    this.#tell(describeError(error), metadata);
+  }
+
+  /** Logs a problem when it begins, and at high verbosity each time. */
+  #tell(problem: string, { name, metricsHost }: EndpointMetadata): void {
+    const { logger } = this.#options;
+    const fields = { endpoint: name, address: metricsHost, problem };
+    if (problem !== "" && problem === this.#lastProblem) logger.v(VERBOSITY.trace, "dispatch failed", fields);
+    else if (problem !== "") logger.v(VERBOSITY.verbose, "cannot read all metrics of an endpoint", fields);
+    else if (this.#lastProblem !== "")
+      logger.v(VERBOSITY.verbose, "metrics of an endpoint are read again", { endpoint: name });
+    else if (logger.enabled(VERBOSITY.trace)) logger.v(VERBOSITY.trace, "Refreshed metrics", { endpoint: name });
+    this.#lastProblem = problem;
+  }
 }

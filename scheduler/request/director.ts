@@ -21,6 +21,8 @@ export interface DirectorOptions {
   readonly logger: Logger;
   /** Monotonic ms. */
   readonly now: () => number;
+  /** Told the time of each request. */
+  readonly onRequest?: (nowMs: number) => void;
   /** Whether decisions carry the totals of all candidates. */
   readonly emitScores?: boolean;
 }
@@ -182,9 +184,11 @@ export function createDirector(options: DirectorOptions): Director {
   return {
     handle: (incoming) => {
       const pipeline = options.pipeline();
+      options.onRequest?.(options.now());
       return pipeline.preparers.length === 0 ? decide(pipeline, incoming) : decideLater(pipeline, incoming);
     },
     handleBodyless: (subset) => {
+      options.onRequest?.(options.now());
       const count = collect(subset);
       return chosen(candidates[Math.floor(options.pipeline().cycle.random.next() * count)] ?? 0);
     },
