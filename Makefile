@@ -2,7 +2,7 @@ NODE := bin/node
 JEST := $(NODE) --experimental-vm-modules --no-warnings --max-old-space-size=4096 node_modules/jest/bin/jest.js
 STAMP := node_modules/.package-lock.json
 
-.PHONY: help playground test unit e2e lint format types
+.PHONY: help playground test unit e2e lint format types bench
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
@@ -22,6 +22,9 @@ unit: $(STAMP) ## Run the unit tests
 
 e2e: $(STAMP) ## Run the end-to-end tests
 	$(JEST) $(ARGS) --runInBand --forceExit --testTimeout=120000 --passWithNoTests --selectProjects e2e
+
+bench: $(STAMP) ## Run the benches, or those named in ARGS (ARGS=--help lists them)
+	@$(NODE) --no-warnings bench/run.ts $(ARGS)
 
 lint: $(STAMP) ## Check format and lint rules
 	$(NODE) node_modules/@biomejs/biome/bin/biome format .

@@ -1,0 +1,29 @@
+import { parseArgs } from "node:util";
+
+/** One bench: the default export of `bench/<name>.ts`. */
+export interface Bench {
+  /** What is measured, in a line. */
+  readonly description: string;
+  /** Runs it with the `--options` of the command line and prints figures. Throws where what was measured did not work. */
+  run(args: readonly string[]): Promise<void>;
+}
+
+/** Reads `--name=value` options. Throws for an option that `defaults` does not have. */
+export function readOptions<Defaults extends Readonly<Record<string, string>>>(
+  args: readonly string[],
+  defaults: Defaults,
+): Record<keyof Defaults, string> {
+  const options = Object.fromEntries(
+    Object.entries(defaults).map(([name, value]) => [name, { type: "string" as const, default: value }]),
+  );
+  return parseArgs({ args: [...args], options, strict: true }).values as Record<keyof Defaults, string>;
+}
+
+/** Prints rows as aligned columns, the first row being the head. Numbers are expected as text. */
+export function printTable(rows: readonly (readonly string[])[]): void {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length)));
+  for (const row of rows)
+    console.log(
+      row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join("  "),
+    );
+}
