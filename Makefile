@@ -2,7 +2,7 @@ NODE := bin/node
 JEST := $(NODE) --experimental-vm-modules --no-warnings --max-old-space-size=4096 node_modules/jest/bin/jest.js
 STAMP := node_modules/.package-lock.json
 
-.PHONY: help playground test unit e2e lint format types bench
+.PHONY: help playground test unit e2e images lint format types bench
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
@@ -22,6 +22,10 @@ unit: $(STAMP) ## Run the unit tests
 
 e2e: $(STAMP) ## Run the end-to-end tests
 	$(JEST) $(ARGS) --runInBand --forceExit --testTimeout=120000 --passWithNoTests --selectProjects e2e
+
+images: $(STAMP) ## Bundle the programs and assemble the images' root filesystem in dist/ (root, Debian)
+	$(NODE) images/bundle.ts dist/image
+	images/rootfs.sh dist/image dist/rootfs
 
 bench: $(STAMP) ## Run the benches, or those named in ARGS (ARGS=--help lists them)
 	@$(NODE) --no-warnings bench/run.ts $(ARGS)

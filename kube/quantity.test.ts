@@ -1,6 +1,40 @@
 import { describe, expect, test } from "@jest/globals";
-import * as fc from "fast-check";
-import { canonicalQuantity, parseQuantity } from "./quantity.ts";
+import fc from "fast-check";
+import { canonicalQuantity, parseQuantity, quantityUnits } from "./quantity.ts";
+
+describe("quantities", () => {
+  test.each([
+    ["0", 0n],
+    ["100m", 100_000_000n],
+    ["1.5Gi", 1_610_612_736_000_000_000n],
+    ["1e3", 1_000_000_000_000n],
+    ["1E3", 1_000_000_000_000n],
+    [".5", 500_000_000n],
+    ["12E", 12n * 10n ** 27n],
+    ["1n", 1n],
+    ["0.1n", 1n],
+    ["-2k", -2_000_000_000_000n],
+    ["1u", 1000n],
+  ])("%s is %s billionths", (text, value) => expect(parseQuantity(text)).toBe(value));
+
+  test.each(["", ".", "1K", "1 Gi", "Gi", "1e", "1.2.3", "0x10", "1e99", "+-1", "1_000"])("%j is none", (text) =>
+    expect(parseQuantity(text)).toBeUndefined(),
+  );
+
+  test("units round up", () => {
+    expect(["10Gi", "1500m", "1", "1n"].map(quantityUnits)).toEqual([10_737_418_240n, 2n, 1n, 1n]);
+  });
+
+  test("the same amount in any unit is the same value", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 1_000_000 }), (count) => {
+        expect(parseQuantity(`${count}k`)).toBe(parseQuantity(`${count}000`));
+        expect(parseQuantity(`${count}Ki`)).toBe(parseQuantity(String(count * 1024)));
+        expect(parseQuantity(`${count}`)).toBe(parseQuantity(`${count}000m`));
+      }),
+    );
+  });
+});
 
 describe("the form in which Kubernetes writes a quantity", () => {
   test.each([

@@ -3,13 +3,15 @@ import { closest } from "./framework/problem.ts";
 /** Kinds of flag values. */
 export type FlagKind = "text" | "int" | "bool" | "duration" | "bytes" | "list";
 
-/** Flags by their current name. */
-export type FlagTable = Readonly<Record<string, FlagKind>>;
+/** Flags by their current name, with what they mean. */
+export type FlagTable = Readonly<Record<string, readonly [kind: FlagKind, meaning: string]>>;
 
 /** Values as written, by current name, and what is wrong with the command line. */
 export interface RawFlags {
   readonly values: ReadonlyMap<string, string>;
   readonly errors: string[];
+  /** Whether `-h` or `--help` is among them. */
+  readonly help: boolean;
 }
 
 /**
@@ -20,18 +22,20 @@ export interface RawFlags {
 export function splitFlags(args: readonly string[], table: FlagTable): RawFlags {
   const values = new Map<string, string>();
   const errors: string[] = [];
+  let help = false;
   for (let index = 0; index < args.length; index++) {
     const match = /^--?([A-Za-z][\w.-]*)(?:=([\s\S]*))?$/.exec(args[index]!);
     if (match === null) continue;
     const [, written = "", inline] = match;
     const name = Object.hasOwn(table, written) ? written : toKebab(written);
-    if (!Object.hasOwn(table, name)) errors.push(unknownFlag(written, table));
+    if (/^(h|help)$/.test(written)) help = true;
+    else if (!Object.hasOwn(table, name)) errors.push(unknownFlag(written, table));
     else if (inline !== undefined) values.set(name, inline);
-    else if (table[name] === "bool") values.set(name, "true");
+    else if (table[name]?.[0] === "bool") values.set(name, "true");
     else if (index + 1 < args.length) values.set(name, args[++index]!);
     else errors.push(`--${written}: needs a value`);
   }
-  return { values, errors };
+  return { values, errors, help };
 }
 
 const toKebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

@@ -58,59 +58,61 @@ export interface ParsedOptions {
   readonly options: SchedulerOptions;
   readonly warnings: readonly string[];
   readonly errors: readonly string[];
+  /** Whether only the list of flags is wanted. */
+  readonly help: boolean;
 }
 
 /** Every flag of the endpoint pickers of v0.4.0 to v0.10. */
 const FLAGS: FlagTable = {
-  "grpc-port": "int",
-  "grpc-health-port": "int",
-  "metrics-port": "int",
-  "pool-name": "text",
-  "pool-namespace": "text",
-  "pool-group": "text",
-  "endpoint-selector": "text",
-  "endpoint-target-ports": "list",
-  "config-file": "text",
-  "config-text": "text",
-  "secure-serving": "bool",
-  "cert-path": "text",
-  "enable-cert-reload": "bool",
-  "tls-min-version": "text",
-  "tls-cipher-suites": "list",
-  "health-checking": "bool",
-  "metrics-endpoint-auth": "bool",
-  "metrics-cert-dir": "text",
-  "metrics-client-ca-file": "text",
-  "enable-pprof": "bool",
-  tracing: "bool",
-  v: "int",
-  "zap-devel": "bool",
-  "zap-encoder": "text",
-  "zap-log-level": "text",
-  "zap-stacktrace-level": "text",
-  "zap-time-encoding": "text",
-  "ha-enable-leader-election": "bool",
-  "drain-timeout": "duration",
-  "grpc-max-recv-msg-size": "bytes",
-  "grpc-max-send-msg-size": "bytes",
-  "refresh-metrics-interval": "duration",
-  "refresh-prometheus-metrics-interval": "duration",
-  "metrics-staleness-threshold": "duration",
-  "disable-endpoint-subset-filter": "bool",
-  "emit-endpoint-scores": "bool",
-  "enable-grpc-stream-metrics": "bool",
-  "allow-experimental-plugins": "bool",
-  "total-queued-requests-metric": "text",
-  "total-running-requests-metric": "text",
-  "kv-cache-usage-percentage-metric": "text",
-  "lora-info-metric": "text",
-  "cache-info-metric": "text",
-  "model-server-metrics-port": "int",
-  "model-server-metrics-path": "text",
-  "model-server-metrics-scheme": "text",
-  "model-server-metrics-https-insecure-skip-verify": "bool",
-  "destination-endpoint-hint-key": "text",
-  "destination-endpoint-hint-metadata-namespace": "text",
+  "grpc-port": ["int", "port of the ext_proc service (default 9002)"],
+  "grpc-health-port": ["int", "port of the gRPC health service (default 9003)"],
+  "metrics-port": ["int", "port of metrics and debug pages (default 9090)"],
+  "pool-name": ["text", "InferencePool whose pods are picked"],
+  "pool-namespace": ["text", "namespace of the pool (default $NAMESPACE, then default)"],
+  "pool-group": ["text", "API group of the pool (default inference.networking.k8s.io)"],
+  "endpoint-selector": ["text", "label selector of pods, in place of a pool"],
+  "endpoint-target-ports": ["list", "ports of those pods, 1 to 8, separated by commas"],
+  "config-file": ["text", "file of an EndpointPickerConfig; followed while running"],
+  "config-text": ["text", "an EndpointPickerConfig as text"],
+  "secure-serving": ["bool", "TLS on the ext_proc port (default true)"],
+  "cert-path": ["text", "folder of tls.crt and tls.key (default: a self-signed certificate)"],
+  "enable-cert-reload": ["bool", "follow the certificate files"],
+  "tls-min-version": ["text", "VersionTLS10 to VersionTLS13"],
+  "tls-cipher-suites": ["list", "cipher suites by their Go names"],
+  "health-checking": ["bool", "health service on the ext_proc port, too"],
+  "metrics-endpoint-auth": ["bool", "readers of the metrics port must be authorized by the cluster (default true)"],
+  "metrics-cert-dir": ["text", "folder of a certificate for the metrics port"],
+  "metrics-client-ca-file": ["text", "authority of client certificates on the metrics port"],
+  "enable-pprof": ["bool", "profiles on the metrics port (default true)"],
+  tracing: ["bool", "spans, where an OTLP endpoint or exporter is configured (default true)"],
+  v: ["int", "verbosity of the log, 0 to 5; 3 is one line a request, 4 explains each decision (default 2)"],
+  "zap-devel": ["bool", "accepted"],
+  "zap-encoder": ["text", "json or console (default json)"],
+  "zap-log-level": ["text", "error, info, debug or a number; wins over -v"],
+  "zap-stacktrace-level": ["text", "accepted"],
+  "zap-time-encoding": ["text", "accepted"],
+  "ha-enable-leader-election": ["bool", "accepted"],
+  "drain-timeout": ["duration", "time for open streams at the end (default 30s)"],
+  "grpc-max-recv-msg-size": ["bytes", "largest message, such as 10MiB (default 4MiB)"],
+  "grpc-max-send-msg-size": ["bytes", "accepted"],
+  "refresh-metrics-interval": ["duration", "time between two reads of an endpoint's metrics (default 50ms)"],
+  "refresh-prometheus-metrics-interval": ["duration", "time between two updates of the pool's gauges (default 5s)"],
+  "metrics-staleness-threshold": ["duration", "age from which metrics count as stale (default 2s)"],
+  "disable-endpoint-subset-filter": ["bool", "ignore subset hints of the proxy"],
+  "emit-endpoint-scores": ["bool", "scores of all candidates in the dynamic metadata"],
+  "enable-grpc-stream-metrics": ["bool", "metrics of the gRPC streams"],
+  "allow-experimental-plugins": ["bool", "allow plugins of alpha stability"],
+  "total-queued-requests-metric": ["text", "metric of waiting requests (default vllm:num_requests_waiting)"],
+  "total-running-requests-metric": ["text", "metric of running requests (default vllm:num_requests_running)"],
+  "kv-cache-usage-percentage-metric": ["text", "metric of the KV-cache usage (default vllm:kv_cache_usage_perc)"],
+  "lora-info-metric": ["text", "metric of LoRA adapters (default vllm:lora_requests_info)"],
+  "cache-info-metric": ["text", "metric of the cache configuration (default vllm:cache_config_info)"],
+  "model-server-metrics-port": ["int", "port of the endpoints' metrics (default: their own)"],
+  "model-server-metrics-path": ["text", "path of the endpoints' metrics (default /metrics)"],
+  "model-server-metrics-scheme": ["text", "http or https (default http)"],
+  "model-server-metrics-https-insecure-skip-verify": ["bool", "take any certificate of the endpoints (default true)"],
+  "destination-endpoint-hint-key": ["text", "accepted"],
+  "destination-endpoint-hint-metadata-namespace": ["text", "accepted"],
 };
 
 /** Flags that still work, and what replaces them. */
@@ -153,7 +155,18 @@ export function parseSchedulerFlags(
   const raw = splitFlags(args, FLAGS);
   const flags = new FlagReader(raw);
   const options = readOptions(flags, env, raw.errors);
-  return { options, warnings: warningsOf(flags), errors: raw.errors };
+  return { options, warnings: warningsOf(flags), errors: raw.errors, help: raw.help };
+}
+
+/** The text of `--help`. */
+export function schedulerUsage(): string {
+  const lines = Object.entries(FLAGS).map(([name, [kind, meaning]]) => {
+    const written = `${name.length === 1 ? "-" : "--"}${name} ${kind}`;
+    const notes = [DEPRECATED[name], WITHOUT_EFFECT[name]];
+    const note = notes[0] ? ` (deprecated: use ${notes[0]})` : notes[1] ? ` (no effect: ${notes[1]})` : "";
+    return `  ${written.padEnd(54)} ${meaning}${note}`;
+  });
+  return `llmisvc scheduler: endpoint picker for the pods of an InferencePool\n\n${lines.join("\n")}\n`;
 }
 
 function warningsOf(flags: FlagReader): string[] {

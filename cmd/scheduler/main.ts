@@ -1,11 +1,15 @@
-import { parseSchedulerFlags } from "../../scheduler/options.ts";
+import { parseSchedulerFlags, schedulerUsage } from "../../scheduler/options.ts";
 import { runScheduler } from "../../scheduler/run.ts";
 import { createScheduler } from "../../scheduler/scheduler.ts";
 import { createLogger } from "../../telemetry/log.ts";
 
-const { options, warnings, errors } = parseSchedulerFlags(process.argv.slice(2), process.env);
+const { options, warnings, errors, help } = parseSchedulerFlags(process.argv.slice(2), process.env);
 const logger = createLogger({ name: "scheduler", verbosity: options.verbosity, format: options.logFormat });
 
+if (help) {
+  process.stdout.write(schedulerUsage());
+  process.exit(0);
+}
 for (const warning of warnings) logger.warn(warning);
 if (errors.length > 0) {
   for (const error of errors) logger.error("invalid flag", { error });

@@ -4,6 +4,9 @@ import type { Target } from "./upstream.ts";
 
 const METHOD = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
 
+/** Sent as TLS server name: addresses may not be (RFC 6066 §3), and no certificate is checked against it. */
+const SERVER_NAME = "endpoint-picker";
+
 /** Connections kept at once; the one that was used least recently goes first. */
 const MAX_CLIENTS = 64;
 
@@ -58,6 +61,7 @@ function connect(address: string, secure: boolean): Client {
     "grpc.initial_reconnect_backoff_ms": 50,
     "grpc.max_reconnect_backoff_ms": 500,
     "grpc.use_local_subchannel_pool": 1,
+    "grpc.ssl_target_name_override": SERVER_NAME,
   });
 }
 

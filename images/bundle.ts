@@ -1,0 +1,77 @@
+import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { type BuildOptions, type Plugin, build } from "esbuild";
+
+const ROOT = new URL("..", import.meta.url).pathname;
+const CLIENT_NODE = join(ROOT, "node_modules/@kubernetes/client-node/dist");
+
+/** Programs of the images: the entry file, and the paths that deployments call it by. */
+const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
+  operator: ["manager", "app/llmisvc-operator"],
+  scheduler: ["app/epp", "app/llmisvc-scheduler"],
+};
+
+/** The nursery size that costs the least CPU for each request at a bounded resident set. */
+const INTERPRETER = "#!/usr/local/bin/node --max-semi-space-size=32";
+
+/** CommonJS packages inside a module call `require` for what Node.js brings. */
+const REQUIRE =
+  'import{createRequire as createRequireOfBundle}from"node:module";const require=createRequireOfBundle(import.meta.url);';
+
+/**
+ * `@kubernetes/client-node` as far as its credentials: the package's index would bring its generated models along, three
+ * quarters of a bundle.
+ */
+const credentialsOnly: Plugin = {
+  name: "credentials-only",
+  setup(context) {
+    context.onResolve({ filter: /^@kubernetes\/client-node$/ }, () => ({ path: join(CLIENT_NODE, "config.js") }));
+    context.onResolve({ filter: /\/gen\/index\.js$/ }, ({ importer }) =>
+      importer.startsWith(CLIENT_NODE) ? { path: "generated", namespace: "credentials-only" } : undefined,
+    );
+    context.onLoad({ filter: /.*/, namespace: "credentials-only" }, () => ({
+      contents:
+        'export { createConfiguration } from "./gen/configuration.js"; export { ServerConfiguration } from "./gen/servers.js";',
+      resolveDir: CLIENT_NODE,
+    }));
+  },
+};
+
+const OPTIONS: BuildOptions = {
+  bundle: true,
+  platform: "node",
+  format: "esm",
+  target: "node24",
+  minify: true,
+  // Names of functions and classes are read in stack traces and in logs.
+  keepNames: true,
+  sourcemap: "linked",
+  sourcesContent: false,
+  banner: { js: `${INTERPRETER}\n${REQUIRE}` },
+  plugins: [credentialsOnly],
+  absWorkingDir: ROOT,
+  logLevel: "warning",
+};
+
+/**
+ * Writes the programs of the images under `target`, laid out as in the root of an image: `app/cmd/<program>/main.mjs` with
+ * source maps, the presets at the path that the sources have them at, and a link for each name that deployments call.
+ */
+export async function bundle(target: string): Promise<void> {
+  rmSync(target, { recursive: true, force: true });
+  for (const [program, links] of Object.entries(PROGRAMS)) {
+    const file = `app/cmd/${program}/main.mjs`;
+    await build({ ...OPTIONS, entryPoints: [`cmd/${program}/main.ts`], outfile: join(target, file) });
+    chmodSync(join(target, file), 0o755);
+    for (const link of links) {
+      mkdirSync(join(target, dirname(link)), { recursive: true });
+      symlinkSync(`/${file}`, join(target, link));
+    }
+  }
+  cpSync(join(ROOT, "templates/presets"), join(target, "app/templates/presets"), { recursive: true });
+  cpSync(join(ROOT, "LICENSE"), join(target, "app/LICENSE"));
+  const { name, version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as Record<string, string>;
+  writeFileSync(join(target, "app/package.json"), `${JSON.stringify({ name, version, type: "module" })}\n`);
+}
+
+if (import.meta.main) await bundle(process.argv[2] ?? join(ROOT, "dist/image"));
