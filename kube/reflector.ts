@@ -90,6 +90,7 @@ export class Reflector {
   #resourceVersion: string | undefined;
   #failures = 0;
   #stuckFaults = 0;
+  #isServed = false;
 
   constructor(options: ReflectorOptions) {
     this.#options = options;
@@ -103,6 +104,11 @@ export class Reflector {
   /** Whether the cache has held a complete list once. */
   get synced(): boolean {
     return this.#isSynced;
+  }
+
+  /** Whether the server knew the kind when it was last asked for a list. */
+  get isServed(): boolean {
+    return this.#isServed;
   }
 
   /** Resolves once `synced`; rejects when the reflector is closed before. */
@@ -161,6 +167,7 @@ export class Reflector {
     const stuck = ++this.#stuckFaults >= MAX_STUCK_FAULTS;
     if (outcome === "expired" || outcome === "absent" || stuck) this.#resourceVersion = undefined;
     if (stuck) this.#stuckFaults = 0;
+    if (outcome === "absent") this.#isServed = false;
     if (outcome === "absent" && this.#options.optional === true) this.#replaceAll([]);
     return { outcome, error };
   }
@@ -194,6 +201,7 @@ export class Reflector {
     const { client, resource, selection } = this.#options;
     const list = await listAll(client, resource, { ...selection, signal: this.#abort.signal });
     this.#count("listed");
+    this.#isServed = true;
     this.#replaceAll(list.items);
     return list.resourceVersion;
   }
