@@ -12,8 +12,6 @@ import { startGrpcServer } from "./server/http2-server.ts";
 import { type Authorize, startMetricsServer } from "./server/metrics-server.ts";
 import type { GrpcServer, Methods, TlsSettings } from "./server/transport.ts";
 
-/** Bytes of a whole request body: beyond any prompt of a million tokens, and a bound for one stream's memory. */
-const MAX_BODY_BYTES = 64 * 1024 * 1024;
 /** Streams of ending answers get this long after the drain window. */
 const CLOSE_GRACE_MS = 10_000;
 
@@ -87,7 +85,8 @@ function startExtProc({ host, options, director, parsers, metrics, logger }: Fro
     logger: logger.child({ logger: "extproc" }),
     now: () => performance.now(),
     newId: randomUUID,
-    maxBodyBytes: MAX_BODY_BYTES,
+    maxBodyBytes: options.maxBodyBytes,
+    assumedMode: options.assumedBodyMode,
     ignoreSubset: options.ignoreSubset,
   });
   const methods: Methods = new Map([

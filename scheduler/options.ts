@@ -47,6 +47,10 @@ export interface SchedulerOptions {
   readonly refreshMetricsMs: number;
   readonly refreshPoolMetricsMs: number;
   readonly stalenessMs: number;
+  /** Bytes of a whole request body; a larger one is refused with 413. */
+  readonly maxBodyBytes: number;
+  /** `BODY_MODE` of proxies that do not tell theirs. */
+  readonly assumedBodyMode: number;
   readonly ignoreSubset: boolean;
   readonly emitScores: boolean;
   readonly allowExperimental: boolean;
@@ -62,7 +66,7 @@ export interface ParsedOptions {
   readonly help: boolean;
 }
 
-/** Every flag of the endpoint pickers of v0.4.0 to v0.10. */
+/** Every flag of the endpoint pickers of v0.4.0 to v0.10, and our own `max-request-body-size` and `assumed-body-mode`. */
 const FLAGS: FlagTable = {
   "grpc-port": ["int", "port of the ext_proc service (default 9002)"],
   "grpc-health-port": ["int", "port of the gRPC health service (default 9003)"],
@@ -111,6 +115,8 @@ const FLAGS: FlagTable = {
   "model-server-metrics-path": ["text", "path of the endpoints' metrics (default /metrics)"],
   "model-server-metrics-scheme": ["text", "http or https (default http)"],
   "model-server-metrics-https-insecure-skip-verify": ["bool", "take any certificate of the endpoints (default true)"],
+  "max-request-body-size": ["bytes", "largest request body, refused with 413 beyond (default 64MiB)"],
+  "assumed-body-mode": ["text", "body mode of proxies that do not tell theirs (default FULL_DUPLEX_STREAMED)"],
   "destination-endpoint-hint-key": ["text", "accepted"],
   "destination-endpoint-hint-metadata-namespace": ["text", "accepted"],
 };
@@ -134,6 +140,7 @@ const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   "tls-cipher-suites": "the runtime's cipher suites are used",
   "metrics-cert-dir": "the metrics port speaks plain HTTP",
   "metrics-client-ca-file": "the metrics port speaks plain HTTP",
+  "grpc-max-send-msg-size": "answers are sent in parts of at most 62,000 bytes",
   "destination-endpoint-hint-key": "the protocol fixes the name",
   "destination-endpoint-hint-metadata-namespace": "the protocol fixes the name",
 };
@@ -145,6 +152,8 @@ const TLS_VERSIONS = {
   VersionTLS13: "TLSv1.3",
 } as const;
 const DEFAULT_MESSAGE_BYTES = 4 * 1024 * 1024;
+/** Beyond any prompt of a million tokens, and a bound for one stream's memory. */
+const DEFAULT_BODY_BYTES = 64 * 1024 * 1024;
 const DEFAULT_POOL_GROUP = "inference.networking.k8s.io";
 
 /** Reads the scheduler's command line. All errors are told at once. */
@@ -209,6 +218,8 @@ function readOptions(
     refreshMetricsMs: flags.duration("refresh-metrics-interval", 50),
     refreshPoolMetricsMs: flags.duration("refresh-prometheus-metrics-interval", 5000),
     stalenessMs: flags.duration("metrics-staleness-threshold", 2000),
+    maxBodyBytes: flags.bytes("max-request-body-size", DEFAULT_BODY_BYTES),
+    assumedBodyMode: readBodyMode(flags, errors),
     ignoreSubset: flags.bool("disable-endpoint-subset-filter", false),
     emitScores: flags.bool("emit-endpoint-scores", false),
     allowExperimental: flags.bool("allow-experimental-plugins", false),
@@ -263,6 +274,17 @@ function readTlsVersion(flags: FlagReader, errors: string[]): SchedulerOptions["
   if (entry === undefined)
     errors.push(`--tls-min-version: invalid value "${text}"; write one of ${Object.keys(TLS_VERSIONS).join(", ")}`);
   return entry?.[1];
+}
+
+/** Body modes as Envoy's configuration spells them, by their number in its API. */
+const BODY_MODES = ["NONE", "STREAMED", "BUFFERED", "BUFFERED_PARTIAL", "FULL_DUPLEX_STREAMED"];
+
+function readBodyMode(flags: FlagReader, errors: string[]): number {
+  const text = flags.text("assumed-body-mode") ?? "FULL_DUPLEX_STREAMED";
+  const mode = BODY_MODES.indexOf(text.toUpperCase());
+  if (mode < 0)
+    errors.push(`--assumed-body-mode: invalid value ${JSON.stringify(text)}; write one of ${BODY_MODES.join(", ")}`);
+  return mode;
 }
 
 const LOG_LEVELS: Readonly<Record<string, number>> = { error: 0, info: VERBOSITY.default, debug: VERBOSITY.debug };

@@ -7,6 +7,7 @@ import type { Discovery } from "./datalayer/discovery.ts";
 import { EndpointStore } from "./datalayer/endpoint-store.ts";
 import { endpointsPage, startFleetReports } from "./datalayer/fleet-report.ts";
 import { createPageClient } from "./datalayer/page-client.ts";
+import { type PolicyWatch, startPolicyWatch } from "./datalayer/policy-watch.ts";
 import { startPoolWatch, startSelectorWatch } from "./datalayer/pool-watch.ts";
 import { createScrapeMetrics } from "./datalayer/scrape-metrics.ts";
 import { startScraper } from "./datalayer/scraper.ts";
@@ -15,6 +16,7 @@ import type { EndpointListener, Plugin } from "./framework/plugin.ts";
 import { formatConfigError } from "./framework/problem.ts";
 import { registerFleetMetrics } from "./metrics/fleet-metrics.ts";
 import { createDirector } from "./request/director.ts";
+import { NO_POLICIES } from "./request/policies.ts";
 import type { Core, CoreSettings } from "./run.ts";
 import { createPipeline, type Pipeline } from "./scheduling/pipeline.ts";
 
@@ -51,9 +53,11 @@ export function createScheduler(settings: CoreSettings): Core {
     logger,
     everyMs: options.refreshPoolMetricsMs,
   });
+  const policies = startPolicies(settings);
   const director = createDirector({
     store,
     pipeline: () => pipeline,
+    policies: policies ?? NO_POLICIES,
     logger: logger.child({ logger: "director" }),
     now,
     onRequest: (nowMs) => void activity.touch(nowMs),
@@ -72,7 +76,7 @@ export function createScheduler(settings: CoreSettings): Core {
     close: async () => {
       stopReports();
       stopScraper();
-      await pool.close();
+      await Promise.all([pool.close(), policies?.close()]);
     },
   };
 }
@@ -106,6 +110,12 @@ function startDiscovery({ options, client, logger }: CoreSettings, store: Endpoi
   return source.kind === "pool"
     ? startPoolWatch(watch, source)
     : startSelectorWatch(watch, source.selector, source.targetPorts);
+}
+
+/** Objectives and rewrites refer to a pool: without one there are none. */
+function startPolicies({ options, client, logger }: CoreSettings): PolicyWatch | undefined {
+  const { source } = options;
+  return source.kind === "pool" ? startPolicyWatch(client, source, logger.child({ logger: "policy" })) : undefined;
 }
 
 /** A fleet that is selected by labels is called after the Deployment of this process. */

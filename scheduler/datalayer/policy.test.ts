@@ -83,8 +83,10 @@ test("a rule without targets gives no model", () => {
 function cluster(served: ReadonlySet<string>) {
   const objects: KubeObject[] = [];
   const watchers: { resource: Resource; push: (event: WatchEvent) => void }[] = [];
-  const mine = ({ apiVersion, kind }: Resource) => (item: KubeObject) =>
-    item.apiVersion === apiVersion && item.kind === kind;
+  const mine =
+    ({ apiVersion, kind }: Resource) =>
+    (item: KubeObject) =>
+      item.apiVersion === apiVersion && item.kind === kind;
   const client: Pick<KubeClient, "list" | "watch"> = {
     list: (resource: Resource) =>
       served.has(groupOf(resource.apiVersion))

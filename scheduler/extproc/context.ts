@@ -1,7 +1,8 @@
 import type { Logger } from "../../telemetry/log.ts";
 import type { RequestMetrics } from "../metrics/request-metrics.ts";
 import type { Parsers } from "../parsers/parsers.ts";
-import type { Director } from "../request/types.ts";
+import type { UsageFormat } from "../parsers/traits.ts";
+import type { Director, RoutingDecision } from "../request/types.ts";
 
 /** What all streams of a server share. */
 export interface ExtProcContext {
@@ -15,6 +16,8 @@ export interface ExtProcContext {
   readonly newId: () => string;
   /** Bytes of a whole request body; a larger one is refused with 413. */
   readonly maxBodyBytes: number;
+  /** `BODY_MODE` of requests and answers where the proxy does not tell it, as older ones do not; default: full duplex. */
+  readonly assumedMode?: number;
   /** Whether subset hints of the proxy are ignored. */
   readonly ignoreSubset: boolean;
 }
@@ -30,4 +33,6 @@ export interface Route {
   readonly fairnessId: string;
   readonly priority: number;
   readonly streamRequested: boolean;
+  readonly usageFormat: UsageFormat;
+  readonly onEvicted?: RoutingDecision["onEvicted"];
 }

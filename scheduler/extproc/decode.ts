@@ -1,3 +1,4 @@
+import type { AttributeValue } from "../request/types.ts";
 import { WIRE, WireError, WireReader } from "./wire.ts";
 
 /** What of an HTTP exchange a message carries. `other` is a message kind that this server does not know. */
@@ -11,7 +12,17 @@ export type MessageKind =
   | "other";
 
 /** `envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.BodySendMode`. */
-export const BODY_MODE = { none: 0, streamed: 1, buffered: 2, bufferedPartial: 3, fullDuplexStreamed: 4 } as const;
+export const BODY_MODE = {
+  none: 0,
+  streamed: 1,
+  buffered: 2,
+  bufferedPartial: 3,
+  fullDuplexStreamed: 4,
+  grpc: 5,
+} as const;
+
+/** Whether answers of a mode are streamed on their own account, not one for each message. */
+export const isDuplex = (mode: number): boolean => mode === BODY_MODE.fullDuplexStreamed || mode === BODY_MODE.grpc;
 
 /** What the proxy tells about endpoints in `metadata_context`. */
 export interface RoutingMetadata {
@@ -31,6 +42,10 @@ export interface ProcessingMessage {
   readonly endOfStream: boolean;
   /** Undefined where the message has no metadata. */
   readonly metadata: RoutingMetadata | undefined;
+  /** Encoded `attributes` entries; empty where the message has none. */
+  readonly attributes: readonly WireReader[];
+  /** Whether the proxy only shows its traffic and ignores answers. */
+  readonly observed: boolean;
   /** Body modes, of the first message of a stream on newer proxies. */
   readonly modes: { readonly request: number; readonly response: number } | undefined;
 }
@@ -50,6 +65,9 @@ const KIND_BY_FIELD: Readonly<Record<number, MessageKind>> = {
   7: "responseTrailers",
 };
 const METADATA_FIELD = 8;
+const ATTRIBUTES_FIELD = 9;
+/** observability_mode, a bool. */
+const OBSERVABILITY_TAG = 0x50;
 const PROTOCOL_CONFIG_FIELD = 11;
 /** Nesting of metadata values that is followed. */
 const MAX_DEPTH = 16;
@@ -62,19 +80,36 @@ export function decodeProcessingRequest(bytes: Buffer): ProcessingMessage {
   let content: Content = EMPTY;
   let metadata: RoutingMetadata | undefined;
   let modes: ProcessingMessage["modes"];
+  let attributes: WireReader[] | undefined;
+  let observed = false;
   while (!reader.done) {
     const tag = reader.varint();
     const field = tag >>> 3;
     const found = KIND_BY_FIELD[field];
-    if ((tag & 7) !== WIRE.bytes) reader.skip(tag & 7);
+    if (tag === OBSERVABILITY_TAG) observed = reader.varint() !== 0;
+    else if ((tag & 7) !== WIRE.bytes) reader.skip(tag & 7);
     else if (found !== undefined) {
       kind = found;
       content = readContent(found, reader.message());
     } else if (field === METADATA_FIELD) metadata = readMetadata(reader.message());
+    else if (field === ATTRIBUTES_FIELD) (attributes ??= []).push(reader.message());
     else if (field === PROTOCOL_CONFIG_FIELD) modes = readModes(reader.message());
     else reader.skip(WIRE.bytes);
   }
-  return { kind, headers: content.headers, body: content.body, endOfStream: content.endOfStream, metadata, modes };
+  const { headers, body, endOfStream } = content;
+  return { kind, headers, body, endOfStream, metadata, attributes: attributes ?? NONE, observed, modes };
+}
+
+const NONE: readonly WireReader[] = [];
+
+/** Decodes the `attributes` of a message by namespace. Throws `WireError`. */
+export function readAttributes(entries: readonly WireReader[]): Map<string, ReadonlyMap<string, AttributeValue>> {
+  const attributes = new Map<string, ReadonlyMap<string, AttributeValue>>();
+  for (const entry of entries) {
+    const [name, struct] = readEntry(new WireReader(entry.bytes, entry.position, entry.end));
+    if (struct !== undefined) attributes.set(name, readStruct(struct, 0));
+  }
+  return attributes;
 }
 
 interface Content {
@@ -174,8 +209,6 @@ function readModes(reader: WireReader): { request: number; response: number } {
   return modes;
 }
 
-type Value = string | number | boolean | null | readonly Value[] | ReadonlyMap<string, Value>;
-
 /** Metadata {1 map filter_metadata}; undefined where it has no entry at all. */
 function readMetadata(reader: WireReader): RoutingMetadata | undefined {
   let subset: readonly string[] | undefined;
@@ -196,12 +229,12 @@ function readMetadata(reader: WireReader): RoutingMetadata | undefined {
   return any ? { subset, served } : undefined;
 }
 
-function subsetOf(value: Value | undefined): readonly string[] | undefined {
+function subsetOf(value: AttributeValue | undefined): readonly string[] | undefined {
   if (typeof value === "string") return value.split(",").flatMap((part) => (part.trim() === "" ? [] : [part.trim()]));
   return Array.isArray(value) ? value.filter((item): item is string => typeof item === "string") : undefined;
 }
 
-const textOf = (value: Value | undefined): string | undefined =>
+const textOf = (value: AttributeValue | undefined): string | undefined =>
   typeof value === "string" && value !== "" ? value : undefined;
 
 /** A map entry {1 key, 2 message value}. */
@@ -217,8 +250,8 @@ function readEntry(reader: WireReader): [string, WireReader | undefined] {
   return [key, value];
 }
 
-function readStruct(reader: WireReader, depth: number): Map<string, Value> {
-  const fields = new Map<string, Value>();
+function readStruct(reader: WireReader, depth: number): Map<string, AttributeValue> {
+  const fields = new Map<string, AttributeValue>();
   while (!reader.done) {
     const tag = reader.varint();
     if (tag !== 0x0a) {
@@ -232,9 +265,9 @@ function readStruct(reader: WireReader, depth: number): Map<string, Value> {
 }
 
 /** google.protobuf.Value {2 number, 3 string, 4 bool, 5 struct, 6 list}. */
-function readValue(reader: WireReader, depth: number): Value {
+function readValue(reader: WireReader, depth: number): AttributeValue {
   if (depth > MAX_DEPTH) throw new WireError(`metadata nested deeper than ${MAX_DEPTH}`);
-  let value: Value = null;
+  let value: AttributeValue = null;
   while (!reader.done) {
     const tag = reader.varint();
     if (tag === 0x11) value = reader.double();
@@ -247,8 +280,8 @@ function readValue(reader: WireReader, depth: number): Value {
   return value;
 }
 
-function readList(reader: WireReader, depth: number): Value[] {
-  const values: Value[] = [];
+function readList(reader: WireReader, depth: number): AttributeValue[] {
+  const values: AttributeValue[] = [];
   while (!reader.done) {
     const tag = reader.varint();
     if (tag === 0x0a) values.push(readValue(reader.message(), depth + 1));

@@ -1,3 +1,4 @@
+import type { HeaderChange, Metadata, MetadataValue } from "../request/types.ts";
 import { BackwardWriter } from "./wire.ts";
 
 /** Largest body part of one message: some proxies refuse messages of more than 64 KiB. */
@@ -16,12 +17,9 @@ export const ANSWER = {
 /** Room for the fields around a header or a chunk. */
 const OVERHEAD = 64;
 
-/** A value of dynamic metadata. */
-export type MetadataValue = string | number | ReadonlyMap<string, MetadataValue>;
-
 /** Changes of headers, and whether the proxy has to choose its route anew. */
 export interface Mutation {
-  readonly set: readonly (readonly [string, string])[];
+  readonly set: readonly HeaderChange[];
   readonly remove: readonly string[];
   readonly clearRouteCache: boolean;
 }
@@ -29,7 +27,7 @@ export interface Mutation {
 /** What a direct answer to the client says. */
 export interface ImmediateAnswer {
   readonly status: number;
-  readonly headers: readonly (readonly [string, string])[];
+  readonly headers: readonly HeaderChange[];
   readonly body: string;
 }
 
@@ -49,40 +47,42 @@ export class AnswerWriter {
   }
 
   /** HeadersResponse, with dynamic metadata where given. */
-  headers(field: number, mutation: Mutation, metadata?: ReadonlyMap<string, MetadataValue>): void {
+  headers(field: number, mutation: Mutation, metadata?: Metadata): void {
     const writer = this.#writer;
     const message = writer.mark();
-    if (metadata !== undefined) writeEmbeddedStruct(writer, 8, metadata);
+    writeMetadata(writer, metadata);
     const answer = writer.mark();
     writeCommonResponse(writer, mutation);
     writer.close(field, answer);
     writer.frame(message);
   }
 
-  /** BodyResponse messages of a full-duplex streamed body; an empty body is one empty message. */
-  streamedBody(field: number, body: Buffer, endOfStream: boolean): void {
+  /** BodyResponse messages of a full-duplex streamed body; an empty body is one empty message. Metadata goes with the last. */
+  streamedBody(field: number, body: Buffer, endOfStream: boolean, metadata?: Metadata): void {
     const count = Math.max(1, Math.ceil(body.length / MAX_CHUNK_BYTES));
     for (let index = count - 1; index >= 0; index--) {
       const chunk = body.subarray(index * MAX_CHUNK_BYTES, (index + 1) * MAX_CHUNK_BYTES);
-      this.#streamedChunk(field, chunk, endOfStream && index === count - 1);
+      const isLast = index === count - 1;
+      this.#streamedChunk(field, chunk, endOfStream && isLast, isLast ? metadata : undefined);
     }
   }
 
   /** BodyResponse of the other modes: one for each body message, with the body only where it changed. */
-  body(field: number, mutation: Mutation, body?: Buffer, metadata?: ReadonlyMap<string, MetadataValue>): void {
+  body(field: number, mutation: Mutation, body?: Buffer, metadata?: Metadata): void {
     const writer = this.#writer;
     const message = writer.mark();
-    if (metadata !== undefined) writeEmbeddedStruct(writer, 8, metadata);
+    writeMetadata(writer, metadata);
     const answer = writer.mark();
     writeCommonResponse(writer, mutation, body);
     writer.close(field, answer);
     writer.frame(message);
   }
 
-  /** TrailersResponse without changes. */
-  trailers(field: number): void {
+  /** TrailersResponse without changes of trailers. */
+  trailers(field: number, metadata?: Metadata): void {
     const message = this.#writer.mark();
-    this.#writer.close(field, message);
+    writeMetadata(this.#writer, metadata);
+    this.#writer.close(field, this.#writer.mark());
     this.#writer.frame(message);
   }
 
@@ -104,8 +104,10 @@ export class AnswerWriter {
   }
 
   /** BodyResponse {1 CommonResponse {3 BodyMutation {3 StreamedBodyResponse {1 body, 2 end_of_stream}}}}. */
-  #streamedChunk(field: number, chunk: Buffer, endOfStream: boolean): void {
+  #streamedChunk(field: number, chunk: Buffer, endOfStream: boolean, metadata: Metadata | undefined): void {
     const writer = this.#writer;
+    const message = writer.mark();
+    writeMetadata(writer, metadata);
     const mark = writer.mark();
     if (endOfStream) writer.uint(2, 1);
     if (chunk.length > 0) writer.bytes(1, chunk);
@@ -113,8 +115,13 @@ export class AnswerWriter {
     writer.close(3, mark);
     writer.close(1, mark);
     writer.close(field, mark);
-    writer.frame(mark);
+    writer.frame(message);
   }
+}
+
+/** Field 8 of ProcessingResponse. */
+function writeMetadata(writer: BackwardWriter, metadata: Metadata | undefined): void {
+  if (metadata !== undefined) writeEmbeddedStruct(writer, 8, metadata);
 }
 
 /** Field 1 of every answer: CommonResponse {2 header_mutation, 3 body_mutation {1 body}, 5 clear_route_cache}. */
@@ -135,7 +142,7 @@ function writeCommonResponse(writer: BackwardWriter, mutation: Mutation, body?: 
 function writeHeaderMutation(
   writer: BackwardWriter,
   field: number,
-  set: readonly (readonly [string, string])[],
+  set: readonly HeaderChange[],
   remove: readonly string[],
 ): void {
   const mutation = writer.mark();

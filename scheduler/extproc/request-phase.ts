@@ -1,15 +1,19 @@
 import { VERBOSITY } from "../../telemetry/log.ts";
-import { replaceModel } from "../parsers/parsers.ts";
+import { replaceModel } from "../parsers/json-body.ts";
+import { API_TRAITS } from "../parsers/traits.ts";
 import {
   type ChosenEndpoint,
+  type HeaderChange,
   type IncomingRequest,
+  type Metadata,
+  type MetadataValue,
   type ParsedBody,
   RequestError,
   type RoutingDecision,
 } from "../request/types.ts";
 import type { ExtProcContext, Route } from "./context.ts";
-import { BODY_MODE, LB_NAMESPACE, type ProcessingMessage } from "./decode.ts";
-import { ANSWER, AnswerWriter, type MetadataValue, type Mutation, NO_MUTATION } from "./encode.ts";
+import { BODY_MODE, isDuplex, LB_NAMESPACE, type ProcessingMessage, readAttributes } from "./decode.ts";
+import { ANSWER, AnswerWriter, type Mutation, NO_MUTATION } from "./encode.ts";
 import { DESTINATION_HEADER, controlHeadersOf, isBodylessMethod, isUpgrade, pathOf } from "./headers.ts";
 
 const NO_BYTES = Buffer.alloc(0);
@@ -20,6 +24,8 @@ export interface RequestHost {
   send(frames: Buffer): void;
   /** The request has an endpoint; `sizeBytes` is the body that goes out. */
   routed(route: Route, sizeBytes: number): void;
+  /** The answer is none of this stream's business. */
+  skipResponse(): void;
   /** The request cannot be routed. */
   fail(error: unknown): void;
   /** Whether the stream is over. */
@@ -37,11 +43,12 @@ export class RequestPhase {
   #chunks: Buffer[] = [];
   #size = 0;
   #subset: readonly string[] | undefined;
-  #id = "";
+  id = "";
   #idGenerated = false;
   #abort: AbortController | undefined;
   #cancelled = false;
-  #mode: number = BODY_MODE.fullDuplexStreamed;
+  #mode: number;
+  #attributes: ProcessingMessage["attributes"] = [];
   #state: "new" | "collecting" | "echoing" | "deciding" | "done" = "new";
   #trailersDue = false;
   receivedAtMs = 0;
@@ -49,13 +56,15 @@ export class RequestPhase {
   constructor(context: ExtProcContext, host: RequestHost) {
     this.#context = context;
     this.#host = host;
+    this.#mode = context.assumedMode ?? BODY_MODE.fullDuplexStreamed;
   }
 
   onHeaders(message: ProcessingMessage): void {
-    if (this.#state !== "new") return;
+    if (this.#state !== "new") return this.#ignore(message);
     this.receivedAtMs = this.#context.now();
     this.#headers = message.headers;
-    this.#mode = message.modes?.request ?? BODY_MODE.fullDuplexStreamed;
+    this.#attributes = message.attributes;
+    this.#mode = message.modes?.request ?? this.#mode;
     this.#noteMetadata(message);
     this.#identify(message.headers);
     this.#state = "collecting";
@@ -65,28 +74,36 @@ export class RequestPhase {
       this.#state = "echoing";
       return;
     }
-    this.#checkSize(Number(message.headers.get("content-length") ?? 0));
+    const announced = message.headers.get("content-length");
+    if (announced !== undefined) this.#checkSize(Number(announced));
     if (this.#isBuffered) this.#answerHeaders(NO_MUTATION, undefined);
   }
 
   onBody(message: ProcessingMessage): void {
     this.#noteMetadata(message);
     if (this.#state === "echoing") return this.#echo(message);
-    if (this.#state !== "collecting") return;
+    if (this.#state !== "collecting") return this.#ignore(message);
     this.#size += message.body.length;
     this.#checkSize(this.#size);
     if (message.body.length > 0) this.#chunks.push(message.body);
-    if (message.endOfStream) this.#decide("body");
+    // A buffered body comes in one message, which does not end the stream where trailers follow.
+    if (message.endOfStream || this.#isBuffered) this.#decide("body", message.endOfStream);
   }
 
   onTrailers(message: ProcessingMessage): void {
     this.#noteMetadata(message);
-    if (this.#state === "collecting") return this.#decide("trailers");
+    if (this.#state === "new") return this.#ignore(message);
+    if (this.#state === "collecting") return this.#decide("trailers", true);
     if (this.#state === "deciding") this.#trailersDue = true;
     else this.#answerTrailers();
   }
 
-  /** The client went away. */
+  /** A message that the protocol does not have at this place. */
+  #ignore({ kind }: ProcessingMessage): void {
+    this.#context.logger.v(VERBOSITY.verbose, "message out of order, ignored", { kind, state: this.#state });
+  }
+
+  /** Nobody waits for the request any more. */
   cancel(): void {
     this.#cancelled = true;
     this.#abort?.abort();
@@ -98,35 +115,35 @@ export class RequestPhase {
   }
 
   #noteMetadata(message: ProcessingMessage): void {
-    if (message.metadata !== undefined && !this.#context.ignoreSubset) this.#subset = message.metadata.subset;
+    if (!this.#context.ignoreSubset) this.#subset = message.metadata?.subset ?? this.#subset;
   }
 
   #identify(headers: ReadonlyMap<string, string>): void {
     const given = headers.get("x-request-id") ?? "";
     this.#idGenerated = given === "";
-    this.#id = this.#idGenerated ? this.#context.newId() : given;
+    this.id = this.#idGenerated ? this.#context.newId() : given;
     const { logger } = this.#context;
     if (logger.enabled(VERBOSITY.verbose))
-      logger.v(VERBOSITY.verbose, "EPP received request", { "x-request-id": this.#id, path: pathOf(headers) });
+      logger.v(VERBOSITY.verbose, "EPP received request", { "x-request-id": this.id, path: pathOf(headers) });
   }
 
   #checkSize(size: number): void {
     const { maxBodyBytes } = this.#context;
-    if (size <= maxBodyBytes) return;
+    if (!(size > maxBodyBytes)) return;
     throw new RequestError(
       "PayloadTooLarge",
       `request body of ${size} bytes exceeds the limit of ${maxBodyBytes} bytes`,
     );
   }
 
-  #decide(ending: Ending): void {
+  /** `whole`: the body is all there; one that was cut at the proxy's limit may be unreadable. */
+  #decide(ending: Ending, whole: boolean): void {
     const path = pathOf(this.#headers);
     const { parsers } = this.#context;
     if (this.#size === 0 && (isBodylessMethod(this.#headers) || !parsers.claims(path)))
       return this.#routeBodyless(ending);
-    const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks, this.#size);
-    this.#chunks = [];
-    const body = parsers.parse(path, bytes);
+    const body = this.#parse(path, whole || this.#mode !== BODY_MODE.bufferedPartial);
+    if (body === undefined) return this.#routeBodyless(ending);
     this.#state = "deciding";
     const decision = this.#context.director.handle(this.#request(path, body));
     if (!(decision instanceof Promise)) return this.#answer(decision, body, ending);
@@ -134,6 +151,18 @@ export class RequestPhase {
       (value) => this.#settled(value, body, ending),
       (error: unknown) => this.#host.fail(error),
     );
+  }
+
+  /** The parsed body; undefined for one that is cut. Throws `RequestError`. */
+  #parse(path: string, whole: boolean): ParsedBody | undefined {
+    const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks, this.#size);
+    this.#chunks = [];
+    try {
+      return this.#context.parsers.parse(path, bytes);
+    } catch (error) {
+      if (whole || !(error instanceof RequestError)) throw error;
+      return undefined;
+    }
   }
 
   #settled(decision: RoutingDecision, body: ParsedBody, ending: Ending): void {
@@ -147,12 +176,14 @@ export class RequestPhase {
 
   #request(path: string, body: ParsedBody): IncomingRequest {
     const signal = (): AbortSignal => this.#signal();
+    const attributes = this.#attributes;
     return {
-      id: this.#id,
+      id: this.id,
       path,
       headers: this.#headers,
       body,
       subset: this.#subset,
+      attributes: () => readAttributes(attributes),
       receivedAtMs: this.receivedAtMs,
       get signal() {
         return signal();
@@ -169,22 +200,18 @@ export class RequestPhase {
 
   #answer(decision: RoutingDecision, body: ParsedBody, ending: Ending): void {
     this.#state = "done";
-    const rewritten = body.api !== "raw" && decision.targetModel !== "" && decision.targetModel !== body.model;
-    const bytes = rewritten ? replaceModel(body.bytes, decision.targetModel) : body.bytes;
-    const route: Route = {
-      destination: decision.destination,
-      ticket: decision.ticket,
-      model: decision.incomingModel,
-      targetModel: decision.targetModel,
-      fairnessId: decision.fairnessId,
-      priority: decision.priority,
-      streamRequested: body.stream,
-    };
-    this.#context.metrics.picked(decision.endpoint, decision.targetModel);
-    this.#host.routed(route, bytes.length);
-    const mutation = this.#mutation(decision.destination, bytes.length, decision.setHeaders, decision.removeHeaders);
-    const metadata = lbMetadata(decision.destination, decision.scores);
-    this.#sendRoute(mutation, metadata, bytes, rewritten, ending);
+    const { targetModel, destination } = decision;
+    const { canRewriteModel, skipsResponse } = API_TRAITS[body.api];
+    const rewritten = canRewriteModel && targetModel !== "" && targetModel !== body.model;
+    const bytes = rewritten ? replaceModel(body.bytes, targetModel) : body.bytes;
+    const { metrics } = this.#context;
+    if (decision.rewrittenBy !== undefined)
+      metrics.rewritten(decision.rewrittenBy, decision.incomingModel, targetModel);
+    metrics.picked(decision.endpoint, targetModel);
+    this.#host.routed(routeOf(decision, body), bytes.length);
+    const mutation = this.#mutation(destination, bytes.length, decision.setHeaders, decision.removeHeaders);
+    this.#sendRoute(mutation, lbMetadata(destination, decision), bytes, rewritten, ending);
+    if (skipsResponse) this.#host.skipResponse();
   }
 
   #routeBodyless(ending: Ending): void {
@@ -192,46 +219,30 @@ export class RequestPhase {
     const endpoint: ChosenEndpoint = this.#context.director.handleBodyless(this.#subset);
     const destination = endpoint.address;
     this.#context.metrics.picked(endpoint, "");
-    this.#host.routed(
-      {
-        destination,
-        ticket: undefined,
-        model: "",
-        targetModel: "",
-        fairnessId: "default-flow",
-        priority: 0,
-        streamRequested: false,
-      },
-      0,
-    );
+    this.#host.routed({ ...BODYLESS, destination }, 0);
     const mutation = this.#mutation(destination, 0, []);
-    if (ending === "headers") this.#answerHeaders(mutation, lbMetadata(destination, undefined));
-    else this.#sendRoute(mutation, lbMetadata(destination, undefined), NO_BYTES, false, ending);
+    if (ending === "headers") return this.#answerHeaders(mutation, lbMetadata(destination));
+    this.#sendRoute(mutation, lbMetadata(destination), NO_BYTES, false, ending);
   }
 
   #mutation(
     destination: string,
     size: number,
-    changed: readonly (readonly [string, string])[],
+    changed: readonly HeaderChange[],
     removed: readonly string[] = [],
   ): Mutation {
-    const set: (readonly [string, string])[] = [[DESTINATION_HEADER, destination]];
+    const set: HeaderChange[] = [[DESTINATION_HEADER, destination]];
     if (size > 0) set.push(["Content-Length", String(size)]);
-    if (this.#idGenerated) set.push(["x-request-id", this.#id]);
+    if (this.#idGenerated) set.push(["x-request-id", this.id]);
     for (const header of changed) set.push(header);
     return { set, remove: [...controlHeadersOf(this.#headers), ...removed], clearRouteCache: true };
   }
 
   /** The headers' answer and the body, in one write. */
-  #sendRoute(
-    mutation: Mutation,
-    metadata: ReadonlyMap<string, MetadataValue>,
-    body: Buffer,
-    changed: boolean,
-    ending: Ending,
-  ): void {
+  #sendRoute(mutation: Mutation, metadata: Metadata, body: Buffer, changed: boolean, ending: Ending): void {
     const answers = new AnswerWriter(body.length);
     if (ending === "trailers") answers.trailers(ANSWER.requestTrailers);
+    if (this.#isBuffered && ending === "trailers") return this.#host.send(answers.finish());
     if (this.#isBuffered) answers.body(ANSWER.requestBody, mutation, changed ? body : undefined, metadata);
     else {
       answers.streamedBody(ANSWER.requestBody, body, ending === "body");
@@ -240,7 +251,7 @@ export class RequestPhase {
     this.#host.send(answers.finish());
   }
 
-  #answerHeaders(mutation: Mutation, metadata: ReadonlyMap<string, MetadataValue> | undefined): void {
+  #answerHeaders(mutation: Mutation, metadata: Metadata | undefined): void {
     const answers = new AnswerWriter();
     answers.headers(ANSWER.requestHeaders, mutation, metadata);
     this.#host.send(answers.finish());
@@ -256,18 +267,44 @@ export class RequestPhase {
   /** Bodies whose request was routed by its headers pass as they come. */
   #echo(message: ProcessingMessage): void {
     const answers = new AnswerWriter(message.body.length);
-    if (this.#mode === BODY_MODE.fullDuplexStreamed)
-      answers.streamedBody(ANSWER.requestBody, message.body, message.endOfStream);
+    if (isDuplex(this.#mode)) answers.streamedBody(ANSWER.requestBody, message.body, message.endOfStream);
     else answers.body(ANSWER.requestBody, NO_MUTATION);
     this.#host.send(answers.finish());
   }
 }
 
-function lbMetadata(
-  destination: string,
-  scores: ReadonlyMap<string, number> | undefined,
-): ReadonlyMap<string, MetadataValue> {
+/** A request that nothing but its headers told about. */
+const BODYLESS: Omit<Route, "destination"> = {
+  ticket: undefined,
+  model: "",
+  targetModel: "",
+  fairnessId: "default-flow",
+  priority: 0,
+  streamRequested: false,
+  usageFormat: "usage",
+};
+
+function routeOf(decision: RoutingDecision, body: ParsedBody): Route {
+  return {
+    destination: decision.destination,
+    ticket: decision.ticket,
+    model: decision.incomingModel,
+    targetModel: decision.targetModel,
+    fairnessId: decision.fairnessId,
+    priority: decision.priority,
+    streamRequested: body.stream,
+    usageFormat: API_TRAITS[body.api].usage,
+    onEvicted: decision.onEvicted,
+  };
+}
+
+function lbMetadata(destination: string, decision: Pick<RoutingDecision, "scores" | "metadata"> = NO_EXTRAS): Metadata {
+  const { scores, metadata } = decision;
   const values = new Map<string, MetadataValue>([[DESTINATION_HEADER, destination]]);
   if (scores !== undefined && scores.size > 0) values.set(SCORES_KEY, scores);
-  return new Map([[LB_NAMESPACE, values]]);
+  if (metadata === undefined) return new Map([[LB_NAMESPACE, values]]);
+  const own = metadata.get(LB_NAMESPACE) ?? [];
+  return new Map([...metadata, [LB_NAMESPACE, new Map([...own, ...values])]]);
 }
+
+const NO_EXTRAS = { scores: undefined, metadata: undefined };

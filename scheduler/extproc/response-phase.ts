@@ -1,23 +1,26 @@
 import type { RequestSeries } from "../metrics/request-metrics.ts";
-import type { ResponseSummary, Termination } from "../request/types.ts";
+import type { HeaderChange, Headers, Metadata, ResponseSummary, Termination } from "../request/types.ts";
 import type { ExtProcContext, Route } from "./context.ts";
-import { BODY_MODE, type ProcessingMessage } from "./decode.ts";
-import { ANSWER, AnswerWriter, NO_MUTATION } from "./encode.ts";
+import { isDuplex, type ProcessingMessage } from "./decode.ts";
+import { ANSWER, AnswerWriter, type Mutation } from "./encode.ts";
 import { RESPONSE_MARKER } from "./headers.ts";
 import { ModelNameRestorer } from "./model-name.ts";
-import { UsageScanner } from "./usage.ts";
+import { createUsageReader, isDecodable, type UsageReader } from "./usage.ts";
 
-const MARKED = { set: [RESPONSE_MARKER], remove: [], clearRouteCache: false };
+const MARKED: Mutation = { set: [RESPONSE_MARKER], remove: [], clearRouteCache: false };
+const UNCHANGED: Mutation = { set: [], remove: [], clearRouteCache: false };
+const NO_BYTES = Buffer.alloc(0);
 
 /** The response side of one stream: passes the answer on, and measures it. */
 export class ResponsePhase {
   readonly #context: ExtProcContext;
   readonly #send: (frames: Buffer) => void;
-  readonly #receivedAtMs: number;
-  readonly #route: Route | undefined;
-  readonly #series: RequestSeries;
+  readonly #startedAtMs: number;
+  readonly #receivedAtMs: number | undefined;
   readonly #mode: number;
-  readonly #usage = new UsageScanner();
+  #route: Route | undefined;
+  #series: RequestSeries;
+  #usage: UsageReader | undefined;
   #restorer: ModelNameRestorer | undefined;
   #streaming = false;
   #readable = true;
@@ -25,61 +28,68 @@ export class ResponsePhase {
   #bytes = 0;
   #firstByteAtMs: number | undefined;
   #lastByteAtMs = 0;
+  #processingMs = 0;
   /** Whether the answer's end has been seen. */
   complete = false;
-  started = false;
 
+  /** `receivedAtMs` is undefined where the stream has not shown the request's headers. */
   constructor(
     context: ExtProcContext,
     send: (frames: Buffer) => void,
-    request: { route: Route | undefined; series: RequestSeries; receivedAtMs: number; mode: number },
+    request: { series: RequestSeries; receivedAtMs: number | undefined; mode: number },
   ) {
     this.#context = context;
     this.#send = send;
-    this.#route = request.route;
     this.#series = request.series;
-    this.#receivedAtMs = request.receivedAtMs === 0 ? context.now() : request.receivedAtMs;
+    this.#startedAtMs = context.now();
+    this.#receivedAtMs = request.receivedAtMs;
     this.#mode = request.mode;
-    const { route } = request;
-    if (route !== undefined && route.model !== "" && route.targetModel !== "" && route.model !== route.targetModel)
-      this.#restorer = new ModelNameRestorer(route.targetModel, route.model);
+  }
+
+  /** The request that is answered got its route. */
+  attach(route: Route, series: RequestSeries): void {
+    this.#route = route;
+    this.#series = series;
+    const { model, targetModel } = route;
+    if (model !== "" && targetModel !== "" && model !== targetModel)
+      this.#restorer = new ModelNameRestorer(targetModel, model);
   }
 
   onHeaders(message: ProcessingMessage): void {
-    this.started = true;
     const { headers } = message;
     const status = Number(headers.get(":status") ?? headers.get("status"));
     if (Number.isInteger(status)) this.#status = status;
     if (this.failed) this.#series.failed("ModelServerError");
     this.#streaming = (headers.get("content-type") ?? "").includes("text/event-stream");
-    this.#readable = ["", "identity"].includes(headers.get("content-encoding") ?? "");
-    const { ticket } = this.#route ?? {};
-    const added =
-      ticket === undefined
-        ? undefined
-        : this.#context.director.onResponseHeaders(ticket, headers, message.metadata?.served);
+    const encoding = headers.get("content-encoding") ?? "";
+    this.#readable = encoding === "" || encoding === "identity";
+    if (this.#readable || isDecodable(encoding))
+      this.#usage = createUsageReader(this.#route?.usageFormat ?? "usage", this.#readable ? undefined : encoding);
+    const changes = this.#tellHeaders(headers, message.metadata?.served);
     const answers = new AnswerWriter();
-    const mutation = added === undefined || added.length === 0 ? MARKED : { ...MARKED, set: [...MARKED.set, ...added] };
-    answers.headers(ANSWER.responseHeaders, mutation);
+    answers.headers(ANSWER.responseHeaders, changes === undefined ? MARKED : marked(changes));
     this.#send(answers.finish());
     if (message.endOfStream) this.complete = true;
   }
 
   onBody(message: ProcessingMessage): void {
     if (this.complete) return;
+    const beganAtMs = this.#context.now();
     const { body, endOfStream } = message;
-    if (body.length > 0) this.#measure(body);
-    const { director } = this.#context;
-    if (this.#route?.ticket !== undefined && director.wantsResponseBody)
-      director.onResponseBody(this.#route.ticket, body, endOfStream);
+    const isFirst = this.#firstByteAtMs === undefined;
+    if (body.length > 0) this.#measure(body, beganAtMs);
+    this.#tellBody(body, isFirst, endOfStream);
     this.#pass(body, endOfStream);
     if (endOfStream) this.complete = true;
+    this.#processingMs += this.#context.now() - beganAtMs;
   }
 
   onTrailers(): void {
-    const answers = new AnswerWriter();
-    answers.trailers(ANSWER.responseTrailers);
-    const rest = this.#readable ? this.#restorer?.push(Buffer.alloc(0), true) : undefined;
+    if (this.complete) return;
+    this.#tellBody(NO_BYTES, this.#firstByteAtMs === undefined, true);
+    const rest = this.#holdsBack ? this.#restorer?.push(NO_BYTES, true) : undefined;
+    const answers = new AnswerWriter(rest?.length);
+    answers.trailers(ANSWER.responseTrailers, this.#metadata());
     if (rest !== undefined && rest.length > 0) answers.streamedBody(ANSWER.responseBody, rest, false);
     this.#send(answers.finish());
     this.complete = true;
@@ -92,11 +102,16 @@ export class ResponsePhase {
 
   /** Records the end of the answer, and tells it. */
   finish(termination: Termination): ResponseSummary {
-    const durationMs = this.#context.now() - this.#receivedAtMs;
-    const firstByteMs = this.#firstByteAtMs === undefined ? undefined : this.#firstByteAtMs - this.#receivedAtMs;
-    const usage = this.#usage.usage;
-    if (this.complete)
-      this.#series.answered({ streaming: this.#isStreaming, durationMs, firstByteMs }, this.#bytes, usage);
+    const sinceMs = this.#receivedAtMs ?? this.#startedAtMs;
+    const durationMs = this.#context.now() - sinceMs;
+    const firstByteMs = this.#firstByteAtMs === undefined ? undefined : this.#firstByteAtMs - sinceMs;
+    const usage = this.#usage?.usage;
+    if (this.#processingMs > 0) this.#context.metrics.responseProcessing.observe(this.#processingMs / 1000);
+    if (this.complete) {
+      const timing =
+        this.#receivedAtMs === undefined ? undefined : { streaming: this.#isStreaming, durationMs, firstByteMs };
+      this.#series.answered(timing, this.#bytes, usage);
+    }
     return { termination, status: this.#status, usage, responseBytes: this.#bytes, firstByteMs, durationMs };
   }
 
@@ -104,21 +119,46 @@ export class ResponsePhase {
     return this.#streaming || this.#route?.streamRequested === true;
   }
 
-  #measure(body: Buffer): void {
-    const now = this.#context.now();
-    if (this.#firstByteAtMs === undefined) this.#firstByteAtMs = now;
-    else if (this.#isStreaming) this.#series.gap(now - this.#lastByteAtMs);
-    this.#lastByteAtMs = now;
+  /** Whether bytes may wait for the next chunk: where each message gets one answer, nothing can be sent later. */
+  get #holdsBack(): boolean {
+    return this.#readable && isDuplex(this.#mode);
+  }
+
+  #tellHeaders(headers: Headers, served: string | undefined): readonly HeaderChange[] | undefined {
+    const ticket = this.#route?.ticket;
+    return ticket === undefined ? undefined : this.#context.director.onResponseHeaders(ticket, headers, served);
+  }
+
+  #tellBody(body: Buffer, isFirst: boolean, endOfStream: boolean): void {
+    const { director } = this.#context;
+    if (this.#route?.ticket !== undefined && director.wantsResponseBody)
+      director.onResponseBody(this.#route.ticket, body, isFirst, endOfStream);
+  }
+
+  #metadata(): Metadata | undefined {
+    const ticket = this.#route?.ticket;
+    return ticket === undefined ? undefined : this.#context.director.responseMetadata?.(ticket, this.#usage?.usage);
+  }
+
+  #measure(body: Buffer, nowMs: number): void {
+    if (this.#firstByteAtMs === undefined) this.#firstByteAtMs = nowMs;
+    else if (this.#isStreaming) this.#series.gap(nowMs - this.#lastByteAtMs);
+    this.#lastByteAtMs = nowMs;
     this.#bytes += body.length;
-    if (this.#readable) this.#usage.push(body);
+    this.#usage?.push(body);
   }
 
   #pass(body: Buffer, endOfStream: boolean): void {
     const restorer = this.#readable ? this.#restorer : undefined;
-    const bytes = restorer === undefined ? body : restorer.push(body, endOfStream);
+    const bytes = restorer === undefined ? body : restorer.push(body, endOfStream || !this.#holdsBack);
+    const metadata = endOfStream ? this.#metadata() : undefined;
     const answers = new AnswerWriter(bytes.length);
-    if (this.#mode === BODY_MODE.fullDuplexStreamed) answers.streamedBody(ANSWER.responseBody, bytes, endOfStream);
-    else answers.body(ANSWER.responseBody, NO_MUTATION, restorer === undefined ? undefined : bytes);
+    if (isDuplex(this.#mode)) answers.streamedBody(ANSWER.responseBody, bytes, endOfStream, metadata);
+    else answers.body(ANSWER.responseBody, UNCHANGED, bytes === body ? undefined : bytes, metadata);
     this.#send(answers.finish());
   }
+}
+
+function marked(changes: readonly HeaderChange[]): Mutation {
+  return changes.length === 0 ? MARKED : { ...MARKED, set: [RESPONSE_MARKER, ...changes] };
 }

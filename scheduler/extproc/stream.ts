@@ -1,6 +1,6 @@
 import { VERBOSITY, describeError } from "../../telemetry/log.ts";
 import { NO_LABELS, type RequestSeries } from "../metrics/request-metrics.ts";
-import { RequestError, type Termination } from "../request/types.ts";
+import { type DroppedReason, RequestError, type ResponseSummary, type Termination } from "../request/types.ts";
 import { type Call, type CallHandler, GRPC_STATUS, type Method } from "../server/transport.ts";
 import type { ExtProcContext, Route } from "./context.ts";
 import { BODY_MODE, type ProcessingMessage, decodeProcessingRequest } from "./decode.ts";
@@ -24,15 +24,19 @@ class ExtProcStream implements CallHandler, RequestHost {
   readonly #call: Call;
   readonly #request: RequestPhase;
   #response: ResponsePhase | undefined;
-  #responseMode: number = BODY_MODE.fullDuplexStreamed;
+  #responseMode: number;
   #route: Route | undefined;
   #series: RequestSeries | undefined;
+  #summary: ResponseSummary | undefined;
+  /** Whether the route's end has been told. */
+  #told = false;
   #failed = false;
   over = false;
 
   constructor(context: ExtProcContext, call: Call) {
     this.#context = context;
     this.#call = call;
+    this.#responseMode = context.assumedMode ?? BODY_MODE.fullDuplexStreamed;
     this.#request = new RequestPhase(context, this);
     context.metrics.openStreams.inc();
   }
@@ -54,7 +58,6 @@ class ExtProcStream implements CallHandler, RequestHost {
   }
 
   onCancel(): void {
-    this.#request.cancel();
     this.#finish("client-disconnect");
   }
 
@@ -67,15 +70,40 @@ class ExtProcStream implements CallHandler, RequestHost {
     const { metrics, now, logger } = this.#context;
     metrics.requestProcessing.observe((now() - this.#request.receivedAtMs) / 1000);
     if (this.over) return this.#complete("client-disconnect");
-    this.#series = metrics.series(route);
-    this.#series.started();
-    if (route.ticket !== undefined) this.#series.routed(sizeBytes);
+    const series = metrics.series(route);
+    this.#series = series;
+    series.started();
+    if (route.ticket !== undefined) series.routed(sizeBytes);
+    this.#response?.attach(route, series);
+    route.onEvicted?.((reason) => this.#evict(reason));
     if (logger.enabled(VERBOSITY.verbose))
       logger.v(VERBOSITY.verbose, "EPP sent request body response(s) to proxy", {
         modelName: route.model,
         targetModelName: route.targetModel,
         endpoint: route.destination,
       });
+    // The answer may come, and end, before the request does.
+    if (this.#summary !== undefined) this.#complete(this.#summary.termination);
+  }
+
+  skipResponse(): void {
+    if (this.over) return;
+    this.#context.logger.v(VERBOSITY.verbose, "EPP skipped response interception, routed request", {
+      targetEndpoint: this.#route?.destination,
+      targetModel: this.#route?.targetModel,
+    });
+    this.#finish("natural");
+    this.#call.end(GRPC_STATUS.ok);
+  }
+
+  /** Ends a request that has to make room for others, unless its answer is complete. */
+  #evict(reason: DroppedReason): void {
+    if (this.over || this.#summary !== undefined) return;
+    this.#context.logger.info("Request evicted by flow control", { requestID: this.#request.id, reason });
+    this.#countFailure("ResourceExhausted");
+    this.#call.send(immediateAnswer(429, "request evicted by flow control", reason));
+    this.#finish("evicted");
+    this.#call.end(GRPC_STATUS.ok);
   }
 
   /** Documented refusals are answered to the client; any other error leaves the choice to the proxy's failure mode. */
@@ -83,7 +111,7 @@ class ExtProcStream implements CallHandler, RequestHost {
     if (this.over) return;
     const refused = error instanceof RequestError;
     this.#countFailure(refused ? error.code : "Unknown");
-    if (refused) this.#call.send(immediateAnswer(error));
+    if (refused) this.#call.send(refusalAnswer(error));
     else this.#context.logger.error("Failed to process request", { error });
     this.#finish("error");
     if (refused) this.#call.end(GRPC_STATUS.ok);
@@ -92,6 +120,8 @@ class ExtProcStream implements CallHandler, RequestHost {
   }
 
   #dispatch(message: ProcessingMessage): void {
+    // A proxy that only shows its traffic takes no answers.
+    if (message.observed) return;
     if (message.modes !== undefined) this.#responseMode = message.modes.response;
     switch (message.kind) {
       case "requestHeaders":
@@ -117,12 +147,14 @@ class ExtProcStream implements CallHandler, RequestHost {
   }
 
   #responsePhase(): ResponsePhase {
-    this.#response ??= new ResponsePhase(this.#context, (frames) => this.send(frames), {
-      route: this.#route,
-      series: this.#series ?? this.#context.metrics.series(NO_LABELS),
-      receivedAtMs: this.#request.receivedAtMs,
+    if (this.#response !== undefined) return this.#response;
+    const { receivedAtMs } = this.#request;
+    this.#response = new ResponsePhase(this.#context, (frames) => this.send(frames), {
+      series: this.#context.metrics.series(NO_LABELS),
+      receivedAtMs: receivedAtMs === 0 ? undefined : receivedAtMs,
       mode: this.#responseMode,
     });
+    if (this.#route !== undefined && this.#series !== undefined) this.#response.attach(this.#route, this.#series);
     return this.#response;
   }
 
@@ -132,39 +164,37 @@ class ExtProcStream implements CallHandler, RequestHost {
     (this.#series ?? this.#context.metrics.series(NO_LABELS)).failed(code);
   }
 
-  #completed = false;
-
-  /** Tells the end of a routed request, once. */
+  /** Tells the end of the answer, and of the route where there is one: each once. */
   #complete(termination: Termination): void {
-    if (this.#completed) return;
-    this.#completed = true;
+    this.#summary ??= this.#responsePhase().finish(termination);
+    if (this.#route === undefined || this.#told) return;
+    this.#told = true;
     this.#series?.stopped();
-    const summary = (this.#response ?? this.#responsePhase()).finish(termination);
     const { logger, director } = this.#context;
-    if (this.#route?.ticket !== undefined) director.onComplete(this.#route.ticket, summary);
+    if (this.#route.ticket !== undefined) director.onComplete(this.#route.ticket, this.#summary);
     if (logger.enabled(VERBOSITY.verbose))
       logger.v(VERBOSITY.verbose, "EPP sent response body back to proxy", {
-        endpoint: this.#route?.destination,
-        status: summary.status,
+        endpoint: this.#route.destination,
+        status: this.#summary.status,
         termination,
-        durationMs: Math.round(summary.durationMs * 1000) / 1000,
+        durationMs: Math.round(this.#summary.durationMs * 1000) / 1000,
       });
   }
 
   #finish(termination: Termination): void {
     if (this.over) return;
     this.over = true;
+    this.#request.cancel();
     this.#context.metrics.openStreams.dec();
     if (this.#route !== undefined || this.#response !== undefined) this.#complete(termination);
   }
 }
 
-function immediateAnswer(error: RequestError): Buffer {
-  const answers = new AnswerWriter(error.message.length * 4);
-  answers.immediate({
-    status: error.httpStatus,
-    headers: error.droppedReason === undefined ? [] : [[DROPPED_REASON_HEADER, error.droppedReason]],
-    body: `inference error: ${error.code} - ${error.message}`,
-  });
+const refusalAnswer = ({ httpStatus, code, message, droppedReason }: RequestError): Buffer =>
+  immediateAnswer(httpStatus, `inference error: ${code} - ${message}`, droppedReason);
+
+function immediateAnswer(status: number, body: string, reason: DroppedReason | undefined): Buffer {
+  const answers = new AnswerWriter(body.length * 4);
+  answers.immediate({ status, headers: reason === undefined ? [] : [[DROPPED_REASON_HEADER, reason]], body });
   return answers.finish();
 }

@@ -16,6 +16,7 @@ const TPOT = [
 ];
 const ITL = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2];
 const PROCESSING = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.025, 0.04, 0.06, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const ANSWER_PROCESSING = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
 const M = ["model_name", "target_model_name", "fairness_id", "priority"];
 const TWIN = ["model_name", "target_model_name"];
@@ -52,8 +53,8 @@ export interface RequestSeries {
   failed(code: string): void;
   /** Gap between chunks in milliseconds. */
   gap(ms: number): void;
-  /** An answer is complete. */
-  answered(timing: Timing, responseBytes: number, usage: Usage | undefined): void;
+  /** An answer is complete; `timing` is undefined where nobody saw when its request came. */
+  answered(timing: Timing | undefined, responseBytes: number, usage: Usage | undefined): void;
 }
 
 /** The metrics that the protocol side keeps. */
@@ -65,6 +66,10 @@ export interface RequestMetrics {
   readonly openStreams: Gauge;
   /** Seconds from a request's headers until its body is handled. */
   readonly requestProcessing: Histogram;
+  /** Seconds spent on the chunks of an answer. */
+  readonly responseProcessing: Histogram;
+  /** A rule of an InferenceModelRewrite gave a request's model. */
+  rewritten(rule: string, model: string, targetModel: string): void;
 }
 
 /** Registers the request families under their names of v0.9 and later, with the names of v0.4 as deprecated twins. */
@@ -85,12 +90,26 @@ export function createRequestMetrics(registry: MetricsRegistry): RequestMetrics 
     help: "[ALPHA] Time from a request's headers until its body is handled.",
     buckets: PROCESSING,
   });
+  const responseProcessing = registry.histogram({
+    name: "llm_d_epp_response_processing_duration_seconds",
+    help: "[ALPHA] Time spent on the chunks of an answer.",
+    buckets: ANSWER_PROCESSING,
+  });
+  const rewrites = registry.counter({
+    name: "llm_d_epp_model_rewrite_decisions_total",
+    help: "[ALPHA] Requests whose model a rewrite rule gave.",
+    labels: ["model_rewrite_name", "model_name", "target_model"],
+    aliases: [{ name: "inference_extension_model_rewrite_decisions_total" }],
+  });
   const models = new NameBudget();
   const fairness = new NameBudget();
   const kept = new Map<string, RequestSeries>();
   return {
     openStreams: openStreams.labels(),
     requestProcessing: requestProcessing.labels(),
+    responseProcessing: responseProcessing.labels(),
+    rewritten: (rule, model, targetModel) =>
+      rewrites.labels(rule, models.admit(model), models.admit(targetModel)).inc(),
     picked: ({ namespace, podName, port }, targetModel) =>
       picks.labels(models.admit(targetModel), namespace, podName, String(port)).inc(),
     series: ({ model, targetModel, fairnessId, priority }) => {
@@ -225,15 +244,11 @@ class Series implements RequestSeries {
     this.#answers().itl.observe(ms / 1000);
   }
 
-  answered(timing: Timing, responseBytes: number, usage: Usage | undefined): void {
+  answered(timing: Timing | undefined, responseBytes: number, usage: Usage | undefined): void {
     const answer = this.#answers();
-    const seconds = timing.durationMs / 1000;
-    if (seconds > 0) answer.duration.observe(seconds);
     answer.responseSize.observe(responseBytes);
-    const first = timing.streaming ? timing.firstByteMs : timing.durationMs;
-    if (timing.firstByteMs !== undefined && first !== undefined && first > 0)
-      answer.ttft[timing.streaming ? "true" : "false"].observe(first / 1000);
-    if (usage !== undefined) observeUsage(answer, timing, seconds, usage);
+    if (timing !== undefined) observeTiming(answer, timing);
+    if (usage !== undefined) observeUsage(answer, timing, usage);
   }
 
   #answers(): AnswerSeries {
@@ -259,13 +274,22 @@ function answerSeries(families: Families, values: readonly string[]) {
   };
 }
 
-function observeUsage(answer: AnswerSeries, timing: Timing, seconds: number, usage: Usage): void {
+function observeTiming(answer: AnswerSeries, { streaming, durationMs, firstByteMs }: Timing): void {
+  if (durationMs > 0) answer.duration.observe(durationMs / 1000);
+  const first = streaming ? firstByteMs : durationMs;
+  if (firstByteMs !== undefined && first !== undefined && first > 0)
+    answer.ttft[streaming ? "true" : "false"].observe(first / 1000);
+}
+
+function observeUsage(answer: AnswerSeries, timing: Timing | undefined, usage: Usage): void {
   const { promptTokens = 0, completionTokens = 0, cachedTokens } = usage;
   if (promptTokens > 0) answer.input.observe(promptTokens);
   if (cachedTokens !== undefined) answer.cached.observe(cachedTokens);
   if (completionTokens <= 0) return;
   answer.output.observe(completionTokens);
-  answer.ntpot.observe(seconds / completionTokens);
-  if (timing.streaming && completionTokens > 1 && timing.firstByteMs !== undefined)
-    answer.tpot.observe((seconds - timing.firstByteMs / 1000) / (completionTokens - 1));
+  if (timing === undefined) return;
+  const { streaming, durationMs, firstByteMs } = timing;
+  answer.ntpot.observe(durationMs / 1000 / completionTokens);
+  if (streaming && completionTokens > 1 && firstByteMs !== undefined)
+    answer.tpot.observe((durationMs - firstByteMs) / 1000 / (completionTokens - 1));
 }

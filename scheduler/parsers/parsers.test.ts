@@ -1,7 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { RequestError } from "../request/types.ts";
-import { createParsers, replaceModel } from "./parsers.ts";
+import { replaceModel } from "./json-body.ts";
+import { createParsers } from "./parsers.ts";
 import { scanDocument, stringValue } from "./scan.ts";
 
 const parsers = createParsers();

@@ -88,7 +88,9 @@ describe("director with the default configuration", () => {
   test("refuses where no endpoint is left", () => {
     const director = directorOf(filledStore(), []);
     expect(() => director.handle(request("x", ["10.9.9.9"]))).toThrow(RequestError);
-    expect(() => directorOf(new EndpointStore(), []).handleBodyless(undefined)).toThrow("candidate endpoints");
+    expect(() => directorOf(new EndpointStore(), []).handleBodyless(undefined)).toThrow(
+      "no pods available in datastore",
+    );
   });
 });
 

@@ -1,23 +1,31 @@
 import type { Decision, ProfileResult, Refusal, SchedulingRequest, Ticket } from "../framework/cycle.ts";
-import { type Logger, VERBOSITY } from "../../telemetry/log.ts";
+import { describeError, type Logger, VERBOSITY } from "../../telemetry/log.ts";
 import type { EndpointStore } from "../datalayer/endpoint-store.ts";
+import type { EndpointMetadata } from "../framework/endpoint.ts";
 import type { Pipeline } from "../scheduling/pipeline.ts";
 import type { DecisionTrace } from "../scheduling/trace.ts";
+import { controlHeader, resolveModel } from "./model.ts";
+import { NO_POLICIES, type RequestPolicies } from "./policies.ts";
+import { createSubsetTest } from "./subset.ts";
 import {
   type ChosenEndpoint,
   type Director,
+  type HeaderChange,
   type Headers,
   type IncomingRequest,
+  type MetadataValue,
   RequestError,
+  type ResponseSummary,
   type RoutingDecision,
 } from "./types.ts";
-import { inSubset } from "./subset.ts";
 
 /** What a director needs. */
 export interface DirectorOptions {
   readonly store: EndpointStore;
   /** Plugins in use now; a reload replaces them. */
   readonly pipeline: () => Pipeline;
+  /** Objectives and rewrites of the pool; default: none. */
+  readonly policies?: RequestPolicies;
   readonly logger: Logger;
   /** Monotonic ms. */
   readonly now: () => number;
@@ -33,29 +41,21 @@ interface RoutedTicket extends Ticket {
 }
 
 const SATURATED = "system saturated, sheddable request dropped";
-const NO_ENDPOINTS = "failed to find candidate endpoints for serving the request";
+const NO_CANDIDATES = "failed to find endpoint candidates for serving the request";
+const NO_PODS = "no pods available in datastore";
+const SCREENED = "screeners eliminated all endpoint candidates";
 
-function aliased(headers: Headers, name: string): string | undefined {
-  return headers.get(`x-llm-d-${name}`) ?? headers.get(`x-gateway-${name}`);
+/** A request with what its objective and the rewrites say about it. */
+interface ResolvedRequest extends SchedulingRequest {
+  readonly rewrittenBy: string | undefined;
 }
 
-function schedulingRequest({ id, headers, body }: IncomingRequest, { plugins }: Pipeline): SchedulingRequest {
-  const identity = (): string | undefined => {
-    for (const plugin of plugins) {
-      const found = plugin.fairnessId?.(headers);
-      if (found !== undefined) return found;
-    }
-    return undefined;
-  };
-  return {
-    id,
-    incomingModel: body.model,
-    targetModel: aliased(headers, "model-name-rewrite") || body.model,
-    headers,
-    body,
-    priority: 0,
-    fairnessId: aliased(headers, "inference-fairness-id") || identity() || "default-flow",
-  };
+function identityOf(headers: Headers, { plugins }: Pipeline): string | undefined {
+  for (const plugin of plugins) {
+    const found = plugin.fairnessId?.(headers);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** Changes of the request's headers; the last change of a name wins. */
@@ -80,23 +80,45 @@ class HeaderChanges {
   }
 }
 
-function refused({ code, message, droppedReason }: Refusal): RequestError {
-  return new RequestError(code, message, droppedReason);
+function refused({ code, message, droppedReason }: Refusal, context = ""): RequestError {
+  return new RequestError(code, context + message, droppedReason);
 }
+
+/** The end of a request that was decided about and not sent. */
+const UNSENT: ResponseSummary = {
+  termination: "error",
+  status: undefined,
+  usage: undefined,
+  responseBytes: 0,
+  firstByteMs: undefined,
+  durationMs: 0,
+};
 
 /** Creates the director: candidates, producers, profiles, hooks. Decisions are synchronous. */
 export function createDirector(options: DirectorOptions): Director {
-  const { store, logger } = options;
+  const { store, logger, policies = NO_POLICIES } = options;
   let candidates = new Int32Array(0);
 
   /** Fills `candidates` and returns how many there are; throws where there is none. */
-  const collect = (subset: readonly string[] | undefined): number => {
+  const collect = (subset: readonly string[] | undefined, refusal: string): number => {
     if (candidates.length < store.capacity) candidates = new Int32Array(store.capacity);
+    const isNamed = subset === undefined ? undefined : createSubsetTest(subset, endpointsOf(store));
     let count = 0;
     for (const slot of store.slots())
-      if (subset === undefined || inSubset(subset, store.metadata(slot))) candidates[count++] = slot;
-    if (count === 0) throw new RequestError("ServiceUnavailable", NO_ENDPOINTS, "rejected-no-endpoints");
+      if (isNamed === undefined || isNamed(store.metadata(slot))) candidates[count++] = slot;
+    if (count === 0) throw new RequestError("ServiceUnavailable", refusal, "rejected-no-endpoints");
     return count;
+  };
+
+  const resolve = ({ id, headers, body }: IncomingRequest, pipeline: Pipeline): ResolvedRequest => {
+    const model = resolveModel(body, headers, policies.rewrites(), pipeline.cycle.random);
+    const objectiveKey = controlHeader(headers, "inference-objective") ?? "";
+    const priority = objectiveKey === "" ? undefined : policies.priorityOf(objectiveKey);
+    if (objectiveKey !== "" && priority === undefined && logger.enabled(VERBOSITY.verbose))
+      logger.v(VERBOSITY.verbose, "No associated InferenceObjective found, using default", { objectiveKey });
+    const fairnessId =
+      controlHeader(headers, "inference-fairness-id") || identityOf(headers, pipeline) || "default-flow";
+    return { id, incomingModel: body.model, ...model, headers, body, priority: priority ?? 0, fairnessId };
   };
 
   const chosen = (slot: number): ChosenEndpoint => {
@@ -116,28 +138,33 @@ export function createDirector(options: DirectorOptions): Director {
   };
 
   /** Begins the cycle of a request and runs its screeners. */
-  const begin = (pipeline: Pipeline, incoming: IncomingRequest, prepared?: readonly unknown[]): void => {
-    const request = schedulingRequest(incoming, pipeline);
+  const begin = (
+    pipeline: Pipeline,
+    request: ResolvedRequest,
+    { subset }: IncomingRequest,
+    prepared?: readonly unknown[],
+  ): void => {
     const { cycle } = pipeline;
-    cycle.begin(request, candidates, collect(incoming.subset), options.now(), prepared);
-    cycle.candidates = candidates;
+    const count = collect(subset, NO_CANDIDATES);
+    cycle.begin(request, candidates, count, options.now(), prepared);
     shed(pipeline);
     screen(pipeline);
   };
 
   const decide = (
     pipeline: Pipeline,
+    request: ResolvedRequest,
     incoming: IncomingRequest,
     prepared?: readonly unknown[],
-  ): ReturnType<Director["handle"]> => {
-    begin(pipeline, incoming, prepared);
+  ): RoutingDecision => {
+    begin(pipeline, request, incoming, prepared);
     const { cycle } = pipeline;
-    const { request } = cycle;
     const trace: DecisionTrace | undefined = logger.enabled(VERBOSITY.debug) ? [] : undefined;
     produce(pipeline, pipeline.producers.length, logger);
     admit(pipeline);
     const primary = schedule(pipeline, trace);
     const slot = primary.slots[0] ?? 0;
+    demandCached(pipeline, slot);
     const generation = store.generation[slot] ?? 0;
     const ticket: RoutedTicket = { request, slot, generation, states: [], pipeline };
     const targets = Array.from(primary.slots.subarray(0, primary.targetCount), (target) => store.metadata(target));
@@ -150,7 +177,11 @@ export function createDirector(options: DirectorOptions): Director {
       setHeader: (name, value) => headers.set(name, value),
       removeHeader: (name) => headers.remove(name),
     };
-    for (const plugin of pipeline.plugins) plugin.preRequest?.(cycle, decision);
+    const failure = announce(pipeline, decision);
+    if (failure !== undefined) {
+      each(ticket, (plugin, own) => plugin.onComplete?.(own, UNSENT));
+      throw failure;
+    }
     if (trace !== undefined) logDecision(logger, store, request, primary, trace);
     return {
       ticket,
@@ -158,6 +189,7 @@ export function createDirector(options: DirectorOptions): Director {
       destination: decision.destinations.join(","),
       incomingModel: request.incomingModel,
       targetModel: request.targetModel,
+      rewrittenBy: request.rewrittenBy,
       fairnessId: request.fairnessId,
       priority: request.priority,
       setHeaders: headers.written(),
@@ -167,10 +199,14 @@ export function createDirector(options: DirectorOptions): Director {
   };
 
   /** Asks what plugins want to know from outside, each in a cycle of its own, then decides. */
-  const decideLater = async (pipeline: Pipeline, incoming: IncomingRequest): Promise<RoutingDecision> => {
+  const decideLater = async (
+    pipeline: Pipeline,
+    request: ResolvedRequest,
+    incoming: IncomingRequest,
+  ): Promise<RoutingDecision> => {
     const prepared: unknown[] = [];
     for (const { at, index, plugin } of pipeline.preparers) {
-      begin(pipeline, incoming, prepared);
+      begin(pipeline, request, incoming, prepared);
       produce(pipeline, at, logger);
       try {
         prepared[index] = await plugin.prepare?.(pipeline.cycle, incoming.signal);
@@ -178,35 +214,52 @@ export function createDirector(options: DirectorOptions): Director {
         logger.error("failed to prepare per request data", { requestId: incoming.id, error });
       }
     }
-    return decide(pipeline, incoming, prepared);
+    return decide(pipeline, request, incoming, prepared);
   };
 
   return {
     handle: (incoming) => {
       const pipeline = options.pipeline();
       options.onRequest?.(options.now());
-      return pipeline.preparers.length === 0 ? decide(pipeline, incoming) : decideLater(pipeline, incoming);
+      const request = resolve(incoming, pipeline);
+      const { preparers } = pipeline;
+      return preparers.length === 0 ? decide(pipeline, request, incoming) : decideLater(pipeline, request, incoming);
     },
     handleBodyless: (subset) => {
       options.onRequest?.(options.now());
-      const count = collect(subset);
+      const count = collect(subset, NO_PODS);
       return chosen(candidates[Math.floor(options.pipeline().cycle.random.next() * count)] ?? 0);
     },
     get wantsResponseBody() {
       return options.pipeline().wantsResponseBody;
     },
     onResponseHeaders: (ticket, headers, served) => {
-      const writes: (readonly [string, string])[] = [];
+      const writes: HeaderChange[] = [];
       each(ticket, (plugin, own) => {
         const added = plugin.onResponseHeaders?.(own, headers, served);
         if (added !== undefined) writes.push(...added);
       });
       return writes;
     },
-    onResponseBody: (ticket, chunk, end) =>
-      each(ticket, (plugin, own) => plugin.onResponseBody?.(own, chunk, false, end)),
+    onResponseBody: (ticket, chunk, first, end) =>
+      each(ticket, (plugin, own) => plugin.onResponseBody?.(own, chunk, first, end)),
+    responseMetadata: (ticket, usage) => {
+      let merged: Map<string, ReadonlyMap<string, MetadataValue>> | undefined;
+      each(ticket, (plugin, own) => {
+        const writes = usage === undefined ? undefined : plugin.onUsage?.(own, usage);
+        for (const [namespace, values] of writes ?? []) {
+          merged ??= new Map();
+          merged.set(namespace, new Map([...(merged.get(namespace) ?? []), ...values]));
+        }
+      });
+      return merged;
+    },
     onComplete: (ticket, summary) => each(ticket, (plugin, own) => plugin.onComplete?.(own, summary)),
   };
+}
+
+function* endpointsOf(store: EndpointStore): Iterable<EndpointMetadata> {
+  for (const slot of store.slots()) yield store.metadata(slot);
 }
 
 /** Refuses a sheddable request while the pool is saturated. */
@@ -219,7 +272,7 @@ function shed({ cycle, detector }: Pipeline): void {
 function screen({ cycle, screeners }: Pipeline): void {
   for (const screener of screeners)
     cycle.candidateCount = screener.screen?.(cycle, cycle.candidates, cycle.candidateCount) ?? cycle.candidateCount;
-  if (cycle.candidateCount === 0) throw new RequestError("ServiceUnavailable", NO_ENDPOINTS, "rejected-no-endpoints");
+  if (cycle.candidateCount === 0) throw new RequestError("ServiceUnavailable", SCREENED, "rejected-no-endpoints");
 }
 
 /** Runs the first `count` producers. One that fails costs its data alone. */
@@ -236,7 +289,7 @@ function produce({ cycle, producers }: Pipeline, count: number, logger: Logger):
 function admit({ cycle, admitters }: Pipeline): void {
   for (const plugin of admitters) {
     const refusal = plugin.admit?.(cycle);
-    if (refusal !== undefined) throw refused(refusal);
+    if (refusal !== undefined) throw refused(refusal, "request cannot be admitted: ");
   }
 }
 
@@ -252,7 +305,35 @@ function schedule(pipeline: Pipeline, trace: DecisionTrace | undefined): Profile
   if (outcome !== undefined && "refusal" in outcome) throw refused(outcome.refusal);
   const primary = cycle.results.get(outcome?.profile ?? "");
   if (primary !== undefined) return primary;
-  throw new RequestError("ResourceExhausted", `failed to run any scheduler profile for request ${cycle.request.id}`);
+  const cause = `failed to run any scheduler profile for request ${cycle.request.id}`;
+  throw new RequestError("ResourceExhausted", `failed to find target endpoint: ${cause}`);
+}
+
+/** Refuses a request that wants a decode worker with its prefix cached or none (RFC 7240, `Prefer: if-available`). */
+function demandCached({ cycle, prefixMatch }: Pipeline, slot: number): void {
+  const preferences = cycle.request.headers.get("prefer");
+  if (preferences === undefined || !hasPreference(preferences, "if-available")) return;
+  if ((prefixMatch?.of(cycle).cachedBlocks[slot] ?? 0) > 0) return;
+  throw new RequestError("PreconditionFailed", "no decode worker has the requested KV cache");
+}
+
+const hasPreference = (preferences: string, name: string): boolean =>
+  preferences.split(",").some((preference) => preference.split(";", 1)[0]?.trim().toLowerCase() === name);
+
+/** Tells all plugins the decision before the request is sent. Returns why it must not be sent, if so. */
+function announce({ cycle, announced }: Pipeline, decision: Decision): RequestError | undefined {
+  let failures: { readonly error: unknown; readonly text: string }[] | undefined;
+  for (const { plugin, type, name } of announced) {
+    try {
+      plugin.preRequest?.(cycle, decision);
+    } catch (error) {
+      (failures ??= []).push({ error, text: `PreRequest "${type}/${name}" failed: ${describeError(error)}` });
+    }
+  }
+  if (failures === undefined) return undefined;
+  const [first] = failures;
+  if (failures.length === 1 && first?.error instanceof RequestError) return first.error;
+  return new RequestError("Internal", failures.map(({ text }) => text).join("\n"));
 }
 
 function totalsOf(store: EndpointStore, { slots, totals, count }: ProfileResult): ReadonlyMap<string, number> {

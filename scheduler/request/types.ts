@@ -3,7 +3,7 @@
  * (`director`, `scheduling`, `plugins`, `datalayer`): plain data and one interface.
  */
 
-/** APIs a parser tells apart; `raw` is a body that no parser claims and that is passed through. */
+/** APIs a parser tells apart; `raw` is a body that no parser claims and that is passed through, unread. */
 export type RequestApi =
   | "chat"
   | "completions"
@@ -12,7 +12,13 @@ export type RequestApi =
   | "conversations"
   | "images"
   | "messages"
+  | "count-tokens"
   | "generate"
+  | "sglang"
+  | "vertex-chat"
+  | "vertex-responses"
+  | "vllm-grpc"
+  | "vllm-grpc-other"
   | "raw";
 
 /**
@@ -57,6 +63,8 @@ export interface IncomingRequest {
   readonly body: ParsedBody;
   /** Endpoints that the proxy limits the choice to (`ip:port` or `ip`); undefined: the whole pool. */
   readonly subset: readonly string[] | undefined;
+  /** What the proxy tells about the request in `attributes`, by namespace; decoded when called. */
+  attributes?(): ReadonlyMap<string, ReadonlyMap<string, AttributeValue>>;
   /** Monotonic milliseconds when the headers arrived. */
   readonly receivedAtMs: number;
   /** Aborted when the client or the proxy goes away before a decision. */
@@ -128,13 +136,37 @@ export interface RoutingDecision {
   readonly targetModel: string;
   readonly fairnessId: string;
   readonly priority: number;
+  /** Name of the InferenceModelRewrite that gave the target model, if one did. */
+  readonly rewrittenBy?: string | undefined;
   /** Headers to add or overwrite besides the destination, in order. */
-  readonly setHeaders: readonly (readonly [string, string])[];
+  readonly setHeaders: readonly HeaderChange[];
   /** Headers of the client to take out. */
   readonly removeHeaders?: readonly string[] | undefined;
+  /** Dynamic metadata for the proxy besides the destination. */
+  readonly metadata?: Metadata | undefined;
+  /** Calls back once the request, already routed, has to make room; absent: it is never evicted. */
+  readonly onEvicted?: ((evict: (reason: DroppedReason) => void) => void) | undefined;
   /** Weighted totals of the primary profile by `ip:port`; present only when asked for. */
   readonly scores: ReadonlyMap<string, number> | undefined;
 }
+
+/** A header to add or overwrite. */
+export type HeaderChange = readonly [name: string, value: string];
+
+/** A value of dynamic metadata. */
+export type MetadataValue = string | number | ReadonlyMap<string, MetadataValue>;
+
+/** A value that the proxy tells, as google.protobuf.Value has it. */
+export type AttributeValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly AttributeValue[]
+  | ReadonlyMap<string, AttributeValue>;
+
+/** Dynamic metadata by namespace, such as `envoy.lb`. */
+export type Metadata = ReadonlyMap<string, ReadonlyMap<string, MetadataValue>>;
 
 /** Token counts of an answer; a field is undefined when the answer did not tell. */
 export interface Usage {
@@ -169,14 +201,16 @@ export interface Director {
   handleBodyless(subset: readonly string[] | undefined): ChosenEndpoint;
   /** Whether any plugin wants `onResponseBody`; when false the protocol side skips that work. */
   readonly wantsResponseBody: boolean;
-  /** The answer's headers arrived. Returns headers to set on the answer. */
+  /** The answer's headers arrived. Returns the headers to add to it or overwrite, if any. */
   onResponseHeaders(
     ticket: unknown,
     headers: Headers,
     servedEndpoint: string | undefined,
-  ): readonly (readonly [string, string])[] | undefined;
-  /** A chunk of the answer's body arrived (bytes are only valid during the call). */
-  onResponseBody(ticket: unknown, chunk: Buffer, endOfStream: boolean): void;
+  ): readonly HeaderChange[] | undefined;
+  /** A chunk of the answer's body arrived (bytes are only valid during the call); `first` marks the first one. */
+  onResponseBody(ticket: unknown, chunk: Buffer, first: boolean, endOfStream: boolean): void;
+  /** Dynamic metadata that goes to the proxy with the answer's end; undefined: none. */
+  responseMetadata?(ticket: unknown, usage: Usage | undefined): Metadata | undefined;
   /** The request is over; called exactly once for each decision. */
   onComplete(ticket: unknown, summary: ResponseSummary): void;
 }

@@ -1,6 +1,6 @@
 import type { PluginSpec, SchedulerConfig } from "../config/types.ts";
 import type { Random } from "../framework/cycle.ts";
-import type { DataHandle, DataKey } from "../framework/data.ts";
+import { type DataHandle, type DataKey, PREFIX_MATCH, type PrefixMatch } from "../framework/data.ts";
 import type { EndpointColumns } from "../framework/endpoint.ts";
 import type { Plugin, PluginContext, PluginKind } from "../framework/plugin.ts";
 import type { Logger } from "../../telemetry/log.ts";
@@ -34,6 +34,10 @@ export interface Pipeline {
   readonly admitters: readonly Plugin[];
   /** Positions in `producers` of those that ask somebody outside first, with their plugin index. */
   readonly preparers: readonly { readonly at: number; readonly index: number; readonly plugin: Plugin }[];
+  /** Prefix match of the first producer of one; undefined: nobody looks for prefixes. */
+  readonly prefixMatch: DataHandle<PrefixMatch> | undefined;
+  /** Instances that hear of each decision, with how to name them. */
+  readonly announced: readonly { readonly type: string; readonly name: string; readonly plugin: Plugin }[];
   /** Whether any instance follows the answers' bodies. */
   readonly wantsResponseBody: boolean;
   /** State of each instance that shows some. */
@@ -66,6 +70,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     screeners: plugins.filter(({ screen }) => screen !== undefined),
     admitters: plugins.filter(({ admit }) => admit !== undefined),
     preparers,
+    prefixMatch: builder.prefixMatch(),
+    announced: config.plugins
+      .map(({ type, name }) => ({ type, name, plugin: builder.plugin(name) }))
+      .filter(({ plugin }) => plugin.preRequest !== undefined),
     wantsResponseBody: plugins.some(({ wantsResponseBody }) => wantsResponseBody === true),
     dump: () =>
       Object.fromEntries(config.plugins.map(({ name }) => [name, builder.plugin(name).dumpState?.() ?? null] as const)),
@@ -110,6 +118,11 @@ class Builder {
     const made = spec.definition.create?.(spec.parameters, this.#context(spec, index)) ?? {};
     this.#instances.set(name, made);
     return made;
+  }
+
+  prefixMatch(): DataHandle<PrefixMatch> | undefined {
+    const producer = this.#options.config.plugins.find(({ definition }) => definition.produces?.includes(PREFIX_MATCH));
+    return producer === undefined ? undefined : this.#handle(PREFIX_MATCH, producer.name);
   }
 
   #context({ name }: PluginSpec, index: number): PluginContext {
