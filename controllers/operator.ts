@@ -5,7 +5,8 @@ import { type Election, startElection } from "../kube/leader-election.ts";
 import type { ReflectorMetrics } from "../kube/reflector.ts";
 import { KINDS } from "../kube/resources.ts";
 import { type Logger, describeError } from "../telemetry/log.ts";
-import { type Cluster, mirrorCluster } from "./cluster.ts";
+import { type Cluster, mirrorCluster } from "./cluster/cluster.ts";
+import { Dependencies, servedToken } from "./cluster/dependencies.ts";
 import { GLOBAL_CONFIG_NAME, defaultGlobalConfig, parseGlobalConfig } from "./composition/global-config.ts";
 import { wellKnownConfigs } from "./composition/presets.ts";
 import type { PresetOptions } from "./composition/types.ts";
@@ -21,7 +22,7 @@ import { createIssuer } from "./workload/tls.ts";
 /** Component that Events name. */
 const COMPONENT = "LLMInferenceServiceController";
 const LEASE = "llminferenceservice-kserve-controller-manager";
-const WORKERS = 4;
+const WORKERS = 8;
 const INSTALL_RETRY_MS = 1_000;
 const CERTIFICATE_CHECK_MS = 3_600_000;
 
@@ -70,7 +71,9 @@ class RunningOperator implements Operator {
   constructor(options: OperatorOptions) {
     this.#options = options;
     this.#wallMs = options.wallMs ?? Date.now;
-    this.#cluster = mirrorCluster(options.client, options.logger, options.watchMetrics);
+    const { client, logger, settings, watchMetrics } = options;
+    const { systemNamespace } = settings;
+    this.#cluster = mirrorCluster({ client, logger, systemNamespace, metrics: watchMetrics });
   }
 
   get ready(): boolean {
@@ -156,9 +159,11 @@ class RunningOperator implements Operator {
 
   #reconcile(): void {
     const { client, settings, presets, logger, metrics } = this.#options;
+    const dependencies = new Dependencies();
     const reconciler = new ServiceReconciler({
       client,
       cluster: this.#cluster,
+      dependencies,
       settings,
       presets,
       events: createEventRecorder(client, { component: COMPONENT, logger }),
@@ -175,8 +180,12 @@ class RunningOperator implements Operator {
     });
     this.#controller = controller;
     this.#cluster.subscribe((resource, change) => {
-      for (const key of affectedServices(this.#cluster, resource, change, settings.systemNamespace))
-        controller.enqueue(key);
+      const { own, dependents } = affectedServices(dependencies, resource, change);
+      if (own !== undefined) controller.enqueue(own, change.type === "updated");
+      for (const key of dependents) controller.enqueue(key);
+    });
+    this.#cluster.onDiscovery((resource) => {
+      for (const key of dependencies.of([servedToken(resource)])) controller.enqueue(key);
     });
   }
 }

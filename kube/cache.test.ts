@@ -22,6 +22,22 @@ describe("object cache", () => {
     expect(cache.delete("default/a")).toBeUndefined();
   });
 
+  test("a packed cache gives back what it was given, also long after", () => {
+    const cache = new ObjectCache({ app: byLabel("app") }, { packed: true });
+    const objects = Array.from({ length: 1500 }, (_, index) => ({
+      ...pod(`p${index}`, { app: "x" }),
+      spec: { index },
+    }));
+    for (const object of objects) cache.set(object);
+    expect(objects.map(({ metadata }) => cache.get(metadata))).toEqual(objects);
+    expect(cache.byIndex("app", "x")).toEqual(objects);
+    const changed = { ...objects[0]!, spec: { index: -1 } };
+    expect(cache.set(changed)).toEqual(objects[0]);
+    expect(cache.get(changed.metadata)).toEqual(changed);
+    expect(cache.delete(changed.metadata)).toEqual(changed);
+    expect([cache.get(changed.metadata), cache.size]).toEqual([undefined, 1499]);
+  });
+
   test("files an object under each value of an index", () => {
     const cache = new ObjectCache({ word: ({ metadata }) => metadata.name.split("-") });
     cache.set(pod("red-apple"));

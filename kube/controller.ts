@@ -96,9 +96,9 @@ export class Controller {
     this.#queue = new WorkQueue({ clock: this.#clock, ...(limits === undefined ? {} : { limits }) });
   }
 
-  /** Adds an object to the queue; adding it twice costs one reconcile. */
-  enqueue(key: ObjectKey | string): void {
-    this.#queue.add(typeof key === "string" ? key : keyOf(key));
+  /** Adds an object to the queue; adding it twice costs one reconcile. Urgent ones go before all others. */
+  enqueue(key: ObjectKey | string, urgent = false): void {
+    this.#queue.add(typeof key === "string" ? key : keyOf(key), urgent);
     this.#showDepth();
   }
 

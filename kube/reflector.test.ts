@@ -162,6 +162,20 @@ describe("reflector", () => {
     expect(told).toEqual(["added a@1"]);
   });
 
+  test("an absent kind with a long pause is found as soon as its definition comes, which is told", async () => {
+    const served: boolean[] = [];
+    const { reflector, clock, starts } = await run([failure(404, "NotFound"), list("1", pod("a", "1"))], [], {
+      optional: true,
+      absentRetryMs: 600_000,
+      onServed: (now) => void served.push(now),
+    });
+    await clock.advance(60_000);
+    expect([starts, reflector.isServed]).toEqual([["list"], false]);
+    reflector.retry();
+    await clock.advance(0);
+    expect([starts, reflector.isServed, served]).toEqual([["list", "list", "watch 1"], true, [false, true]]);
+  });
+
   test("a handler that throws costs no one an event, and a late one hears of what is there", async () => {
     const { reflector, told } = await run([list("5", pod("a", "3"))], [[{ type: "MODIFIED", object: pod("a", "6") }]]);
     reflector.subscribe(() => {

@@ -32,6 +32,13 @@ export interface ReflectorOptions {
   readonly transform?: (object: KubeObject) => KubeObject;
   /** Whether the kind may be absent: the cache is then empty and in sync, and the kind is looked for again. Default false. */
   readonly optional?: boolean;
+  /**
+   * How often to look for an absent kind when `retry` is called once its definition comes; default is the usual back-off of
+   * up to 30 s.
+   */
+  readonly absentRetryMs?: number;
+  /** Told when the server begins or ceases to serve the kind, the first answer included. */
+  readonly onServed?: (served: boolean) => void;
   readonly logger?: Logger;
   readonly metrics?: ReflectorMetrics | undefined;
   readonly clock?: Clock;
@@ -90,7 +97,8 @@ export class Reflector {
   #resourceVersion: string | undefined;
   #failures = 0;
   #stuckFaults = 0;
-  #isServed = false;
+  #isServed: boolean | undefined;
+  #wake: (() => void) | undefined;
 
   constructor(options: ReflectorOptions) {
     this.#options = options;
@@ -106,9 +114,14 @@ export class Reflector {
     return this.#isSynced;
   }
 
-  /** Whether the server knew the kind when it was last asked for a list. */
-  get isServed(): boolean {
+  /** Whether the server serves the kind, by the last list; undefined before the first answer. */
+  get isServed(): boolean | undefined {
     return this.#isServed;
+  }
+
+  /** Looks for an absent kind at once, since its definition came. */
+  retry(): void {
+    this.#wake?.();
   }
 
   /** Resolves once `synced`; rejects when the reflector is closed before. */
@@ -143,8 +156,19 @@ export class Reflector {
       const attempt = await this.#attempt();
       if (signal.aborted) return;
       this.#note(attempt);
-      await this.#pause(this.#delay(attempt, this.#clock.now() - startedAt));
+      const { optional, absentRetryMs } = this.#options;
+      const absent = attempt.outcome === "absent" && optional === true;
+      if (absent && absentRetryMs !== undefined) await this.#pauseUntilWoken(absentRetryMs);
+      else await this.#pause(this.#delay(attempt, this.#clock.now() - startedAt));
     }
+  }
+
+  /** A kind that is not there is looked for when its definition comes, and else seldom: that costs the server nothing. */
+  async #pauseUntilWoken(limitMs: number): Promise<void> {
+    const woken = new AbortController();
+    this.#wake = () => woken.abort();
+    await pause(this.#clock, limitMs, AbortSignal.any([woken.signal, this.#abort.signal]));
+    this.#wake = undefined;
   }
 
   #pause(delayMs: number): Promise<void> {
@@ -167,8 +191,7 @@ export class Reflector {
     const stuck = ++this.#stuckFaults >= MAX_STUCK_FAULTS;
     if (outcome === "expired" || outcome === "absent" || stuck) this.#resourceVersion = undefined;
     if (stuck) this.#stuckFaults = 0;
-    if (outcome === "absent") this.#isServed = false;
-    if (outcome === "absent" && this.#options.optional === true) this.#replaceAll([]);
+    if (outcome === "absent") this.#setServed(false, this.#options.optional === true ? [] : undefined);
     return { outcome, error };
   }
 
@@ -201,9 +224,16 @@ export class Reflector {
     const { client, resource, selection } = this.#options;
     const list = await listAll(client, resource, { ...selection, signal: this.#abort.signal });
     this.#count("listed");
-    this.#isServed = true;
-    this.#replaceAll(list.items);
+    this.#setServed(true, list.items);
     return list.resourceVersion;
+  }
+
+  /** `items` replace the cache where they are known. */
+  #setServed(served: boolean, items: readonly KubeObject[] | undefined): void {
+    const changed = this.#isServed !== served;
+    this.#isServed = served;
+    if (items !== undefined) this.#replaceAll(items);
+    if (changed) this.#options.onServed?.(served);
   }
 
   #replaceAll(items: readonly KubeObject[]): void {

@@ -22,6 +22,17 @@ describe("work queue", () => {
     expect(await queue.get()).toBe("a");
   });
 
+  test("an urgent key leaves first, and stays urgent when it was added while worked on", async () => {
+    const queue = new WorkQueue({ clock: new ManualClock() });
+    for (const key of ["a", "b", "c"]) queue.add(key);
+    queue.add("c", true);
+    expect([queue.length, await queue.get()]).toEqual([3, "c"]);
+    queue.add("c", true);
+    queue.add("c");
+    queue.done("c");
+    expect([await queue.get(), await queue.get(), await queue.get()]).toEqual(["c", "a", "b"]);
+  });
+
   test("a waiting worker gets a key as soon as it is added", async () => {
     const queue = new WorkQueue({ clock: new ManualClock() });
     const waiting = queue.get();

@@ -19,11 +19,12 @@ interface Delayed {
 export class WorkQueue {
   readonly #clock: Clock;
   readonly #limiter: RateLimiter;
-  /** Ready keys in order; none of them is being worked on. */
+  /** Ready keys in order, urgent ones first; none of them is being worked on, and none is in both. */
+  readonly #urgent = new Set<string>();
   readonly #ready = new Set<string>();
   readonly #processing = new Set<string>();
-  /** Keys added while they were being worked on. */
-  readonly #again = new Set<string>();
+  /** Keys added while they were being worked on, and whether they are urgent. */
+  readonly #again = new Map<string, boolean>();
   readonly #delayed = new Map<string, Delayed>();
   readonly #waiters: ((key: string | undefined) => void)[] = [];
   #shutDown = false;
@@ -35,19 +36,22 @@ export class WorkQueue {
 
   /** Keys that are ready. */
   get length(): number {
-    return this.#ready.size;
+    return this.#urgent.size + this.#ready.size;
   }
 
   /** Whether nothing is ready, delayed or being worked on. */
   get idle(): boolean {
-    return this.#ready.size + this.#processing.size + this.#delayed.size === 0;
+    return this.length + this.#processing.size + this.#delayed.size === 0;
   }
 
-  /** Makes a key ready; a delay of the same key stays in force. */
-  add(key: string): void {
+  /**
+   * Makes a key ready; a delay of the same key stays in force. An urgent key leaves before all that are not, so that one
+   * edit need not wait for thousands of keys that a shared object made ready.
+   */
+  add(key: string, urgent = false): void {
     if (this.#shutDown) return;
-    if (this.#processing.has(key)) this.#again.add(key);
-    else this.#makeReady(key);
+    if (this.#processing.has(key)) this.#again.set(key, urgent || this.#again.get(key) === true);
+    else this.#makeReady(key, urgent);
   }
 
   /** Adds a key after `delayMs`. Of several delays of one key the earliest counts. */
@@ -82,7 +86,7 @@ export class WorkQueue {
 
   /** The next key, as soon as there is one; call `done` with it later. Undefined once shut down and drained. */
   get(): Promise<string | undefined> {
-    const [key] = this.#ready;
+    const key = this.#urgent.values().next().value ?? this.#ready.values().next().value;
     if (key !== undefined) return Promise.resolve(this.#handOut(key));
     if (this.#shutDown) return Promise.resolve(undefined);
     return new Promise((resolve) => this.#waiters.push(resolve));
@@ -91,7 +95,10 @@ export class WorkQueue {
   /** Ends the work on a key. */
   done(key: string): void {
     if (!this.#processing.delete(key)) return;
-    if (this.#again.delete(key)) this.#makeReady(key);
+    const urgent = this.#again.get(key);
+    if (urgent === undefined) return;
+    this.#again.delete(key);
+    this.#makeReady(key, urgent);
   }
 
   /** Takes no more keys and drops delayed ones; what is ready can still be got. */
@@ -102,13 +109,16 @@ export class WorkQueue {
     for (const waiter of this.#waiters.splice(0)) waiter(undefined);
   }
 
-  #makeReady(key: string): void {
-    this.#ready.add(key);
+  #makeReady(key: string, urgent: boolean): void {
+    if (urgent) this.#ready.delete(key);
+    if (urgent) this.#urgent.add(key);
+    else if (!this.#urgent.has(key)) this.#ready.add(key);
     const waiter = this.#waiters.shift();
     if (waiter !== undefined) waiter(this.#handOut(key));
   }
 
   #handOut(key: string): string {
+    this.#urgent.delete(key);
     this.#ready.delete(key);
     this.#processing.add(key);
     return key;

@@ -4,6 +4,7 @@ import { at, isObject, listAt, objectAt, stringAt } from "../controllers/composi
 import type { ComposableService, ConfigData, ServiceConfig } from "../controllers/composition/types.ts";
 import { sameJson, stringMapOf } from "../controllers/json-edit.ts";
 import { matchesLabels } from "../controllers/labels.ts";
+import type { PlannedEvent } from "../controllers/llminferenceservice/conclusion.ts";
 import { type ClusterView, asJson } from "../controllers/llminferenceservice/pass.ts";
 import { type Plan, plan } from "../controllers/llminferenceservice/plan.ts";
 import { convert } from "../crds/conversion.ts";
@@ -177,7 +178,7 @@ export interface Replayed {
   readonly service: JsonObject;
   readonly plan: Plan;
   /** Events of all passes. */
-  readonly events: Plan["events"];
+  readonly events: readonly PlannedEvent[];
 }
 
 const PASSES = 4;
@@ -217,13 +218,14 @@ function settle(cluster: MemoryCluster, done: Plan): void {
 
 function replayService(replay: Replay, stored: JsonObject): Replayed {
   let service = stored;
-  const events: Plan["events"][number][] = [];
+  const events: PlannedEvent[] = [];
   for (let count = 1; ; count++) {
     const done = onePass(replay, service);
-    events.push(...done.events);
     settle(replay.cluster, done);
-    const settled = sameJson(objectAt(service, "status"), done.status);
-    service = { ...service, status: done.status };
+    const concluded = done.conclude({});
+    events.push(...concluded.events);
+    const settled = sameJson(objectAt(service, "status"), concluded.status);
+    service = { ...service, status: concluded.status };
     if (settled) return { name: stringAt(service, "metadata", "name") ?? "", service, plan: done, events };
     if (count === PASSES) throw new Error(`no steady state after ${PASSES} passes`);
   }

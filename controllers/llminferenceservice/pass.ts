@@ -4,6 +4,7 @@ import type { KubeObject, ObjectKey, OwnerReference } from "../../kube/types.ts"
 import type { GlobalConfig } from "../composition/global-config.ts";
 import type { StringMap } from "../labels.ts";
 import type { ChildNames } from "../names.ts";
+import type { PodWarning } from "../status/pod-causes.ts";
 
 /** The cluster as the operator's caches show it. Look-ups answer at once and never throw. */
 export interface ClusterView {
@@ -13,6 +14,8 @@ export interface ClusterView {
   list(resource: Resource, namespace: string | undefined, labels?: StringMap): readonly KubeObject[];
   /** Whether the API server serves the kind. */
   serves(resource: Resource): boolean;
+  /** Warning Events about a pod, newest first; absent in a view without Events. */
+  podWarnings?(pod: KubeObject): readonly PodWarning[];
 }
 
 /** Settings of the operator process that decide what it writes. */

@@ -3,7 +3,7 @@ import { type Resource, KINDS, resourceOf } from "../../kube/resources.ts";
 import type { KubeObject, ObjectKey } from "../../kube/types.ts";
 import { objectAt } from "../composition/json.ts";
 import type { GlobalConfig } from "../composition/global-config.ts";
-import type { Composition } from "../composition/types.ts";
+import type { Composition, CompositionFailure, CompositionFailureReason } from "../composition/types.ts";
 import { sameJson } from "../json-edit.ts";
 import { childNames } from "../names.ts";
 import type { RouteView } from "../router/gateway.ts";
@@ -11,12 +11,14 @@ import { managedRouteSpec } from "../router/http-route.ts";
 import { invalidReferences, referencedRoutes } from "../router/references.ts";
 import { type ServiceUrl, ROUTE_ERROR, discoverUrls } from "../router/urls.ts";
 import { scalingMarks } from "../scaling/readiness.ts";
-import { type Condition, type Marks, TRUE, notReady, parseConditions, settleConditions } from "../status/conditions.ts";
+import { type Marks, TRUE, notReady } from "../status/conditions.ts";
+import { type FaultId, explain } from "../status/faults.ts";
 import { routerMarks } from "../status/router-readiness.ts";
-import { assembleStatus, earlierStatus, reachedStatus, workloadsStatus } from "../status/status.ts";
+import { earlierStatus, reachedStatus, workloadsStatus } from "../status/status.ts";
 import { workloadMarks } from "../status/workload-readiness.ts";
 import { claimsSameDevices } from "../workload/claim-template.ts";
 import { ROUTER_STEPS, type Step, WORKLOAD_STEPS } from "./children.ts";
+import { type Conclusion, conclude } from "./conclusion.ts";
 import {
   type CertificateBundle,
   type CertificateRequest,
@@ -41,13 +43,6 @@ export interface PlanInput {
   readonly issueCertificate: (request: CertificateRequest) => CertificateBundle;
 }
 
-/** An Event to publish on the service. */
-export interface PlannedEvent {
-  readonly type: "Normal" | "Warning";
-  readonly reason: string;
-  readonly message: string;
-}
-
 /** A live object. */
 export interface LiveRef {
   readonly resource: Resource;
@@ -62,18 +57,28 @@ export interface Plan {
   readonly children: readonly KubeObject[];
   /** Live objects of the service that should not exist. */
   readonly deletions: readonly LiveRef[];
-  /** The complete status. */
-  readonly status: JsonObject;
-  readonly events: readonly PlannedEvent[];
+  /** The step that makes a child, for naming the condition that suffers when it cannot be written. */
+  readonly stepOf: ReadonlyMap<KubeObject, Step>;
+  /**
+   * Status and Events by what the cluster shows when it is called: after the writes, so that a child just changed counts as
+   * not yet observed. `refused` are the marks of children that could not be written.
+   */
+  conclude(refused: Marks): Conclusion;
 }
 
 /** What the building of children came to. */
 interface Outcome {
-  readonly children: readonly KubeObject[];
+  readonly children: readonly (readonly [KubeObject, Step])[];
   /** Failures, by the condition they make False. */
   readonly failures: Marks;
   readonly complete: boolean;
 }
+
+const COMPOSITION_FAULTS: Readonly<Record<CompositionFailureReason, FaultId>> = {
+  ConfigNotFound: "config-missing",
+  CombineBaseError: "config-broken",
+  InvalidRenderedConfig: "spec-invalid",
+};
 
 const NOTHING: Outcome = { children: [], failures: {}, complete: true };
 
@@ -94,7 +99,8 @@ function runStep(pass: Pass, step: Step): Outcome {
   try {
     const children = step.builders.flatMap((build) => build(pass));
     const foreign = children.flatMap((object) => foreignObject(pass, object) ?? []);
-    return foreign.length > 0 ? failed(step.reason, foreign.join("; ")) : { ...NOTHING, children };
+    if (foreign.length > 0) return failed(step.reason, foreign.join("; "));
+    return { ...NOTHING, children: children.map((object) => [object, step] as const) };
   } catch (error) {
     if (error instanceof PassError) return failed(error.reason, error.message);
     throw error;
@@ -185,133 +191,62 @@ function passOf(input: PlanInput, spec: JsonObject): Pass {
   };
 }
 
-/** RFC 3339 in whole seconds, as conditions hold times. */
-const timestamp = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
-
-interface Settled {
-  readonly marks: Marks;
-  readonly found: JsonObject;
-  /** Whether the pass came as far as the children. */
-  readonly reached: boolean;
-}
-
-/** Failures become Events when they appear or change, not in every pass. */
-function failureEvents(before: readonly Condition[], after: readonly Condition[], failures: Marks): PlannedEvent[] {
-  return Object.keys(failures).flatMap((type) => {
-    const [old, now] = [before, after].map((list) => list.find((condition) => condition.type === type));
-    if (now?.status !== "False" || (old?.reason === now.reason && old?.message === now.message)) return [];
-    return [
-      { type: "Warning", reason: "Error", message: `Reconciliation failed: ${now.message ?? now.reason ?? type}` },
-    ];
-  });
-}
-
-function readinessEvents(name: string, before: readonly Condition[], after: readonly Condition[]): PlannedEvent[] {
-  const [old, now] = [before, after].map((list) => list.find((condition) => condition.type === "Ready")?.status);
-  if (now === "True" && old !== "True")
-    return [{ type: "Normal", reason: "LLMInferenceServiceReady", message: `LLMInferenceService [${name}] is Ready` }];
-  if (now !== "False" || old !== "True") return [];
-  const failing = after.filter((condition) => condition.status === "False" && condition.type !== "Ready");
-  const types = failing.map((condition) => condition.type).join(", ");
-  const message = `LLMInferenceService [${name}] is no longer Ready because of: ${types}`;
-  return [{ type: "Warning", reason: "LLMInferenceServiceNotReady", message }];
-}
-
-function finish(
-  input: PlanInput,
-  settled: Settled,
-  work: Pick<Plan, "children" | "deletions" | "replacements"> & { failures: Marks },
-): Plan {
-  const { service, composition } = input;
-  const previous = parseConditions(objectAt(asJson(service), "status")?.["conditions"]);
-  const options = { now: timestamp(input.nowMs), reached: settled.reached };
-  const conditions = settleConditions(previous, settled.marks, options);
-  const replaced = work.replacements.map(
-    ({ resource, key }): PlannedEvent => ({
-      type: "Warning",
-      reason: "Recreated",
-      message: `${resource.kind} ${key.namespace}/${key.name} is deleted and created anew: a field has to change that cannot`,
-    }),
-  );
-  return {
-    replacements: work.replacements,
-    children: work.children,
-    deletions: work.deletions,
-    status: assembleStatus(
-      {
-        generation: service.metadata.generation,
-        annotations: composition.statusAnnotations,
-        appliedConfigs: composition.appliedConfigs,
-        conditions,
-      },
-      settled.found,
-    ),
-    events: [
-      ...compositionEvents(input),
-      ...replaced,
-      ...failureEvents(previous, conditions, work.failures),
-      ...readinessEvents(service.metadata.name, previous, conditions),
-    ],
-  };
-}
-
-/** Warnings of the composition are told once for each generation of the service, not in every pass. */
-function compositionEvents({ service, composition }: PlanInput): readonly PlannedEvent[] {
-  const seen = objectAt(asJson(service), "status")?.["observedGeneration"];
-  if (seen !== undefined && seen === service.metadata.generation) return [];
-  return composition.warnings.map((warning): PlannedEvent => ({ type: "Warning", ...warning }));
-}
-
-const UNTOUCHED = { children: [], deletions: [], replacements: [] };
+const UNTOUCHED = { children: [], deletions: [], replacements: [], stepOf: new Map<KubeObject, Step>() };
 
 function planStopped(input: PlanInput): Plan {
   const { composition, service } = input;
   const spec = composition.kind === "composed" ? composition.spec : (objectAt(asJson(service), "spec") ?? {});
-  const pass = passOf(input, spec);
   const combined =
     composition.kind === "composed"
       ? TRUE
       : notReady("Stopped", `Service is stopped with warning: ${composition.message}`);
   const marks = { ...stoppedMarks(spec), PresetsCombined: combined };
-  const deletions = obsoleteChildren(pass, []);
-  return finish(input, { marks, found: {}, reached: true }, { ...UNTOUCHED, deletions, failures: {} });
+  return {
+    ...UNTOUCHED,
+    deletions: obsoleteChildren(passOf(input, spec), []),
+    conclude: (refused) => conclude(input, { marks: { ...marks, ...refused }, found: {}, reached: true, failures: {} }),
+  };
 }
 
-function planFailed(input: PlanInput, reason: string, message: string): Plan {
-  const marks: Marks = { PresetsCombined: notReady(reason, message) };
+function planFailed(input: PlanInput, failure: CompositionFailure): Plan {
+  const fault = COMPOSITION_FAULTS[failure.reason];
+  const marks: Marks = { PresetsCombined: notReady(failure.reason, explain(fault, failure.message)) };
   const found = earlierStatus(objectAt(asJson(input.service), "status"));
-  return finish(input, { marks, found, reached: false }, { ...UNTOUCHED, failures: marks });
+  return { ...UNTOUCHED, conclude: () => conclude(input, { marks, found, reached: false, failures: marks }) };
+}
+
+/** What the cluster shows of a service whose children were built. */
+function observed(pass: Pass, routing: Routing, outcome: Outcome, earlier: JsonObject | undefined) {
+  const { urls, failures: addressFailures } = outcome.complete ? discovered(pass, routing.routes) : { failures: {} };
+  const failures: Marks = { ...addressFailures, ...outcome.failures };
+  const known = outcome.complete && Object.keys(addressFailures).length === 0;
+  return {
+    failures,
+    marks: { ...workloadMarks(pass), ...scalingMarks(pass), ...routerMarks(pass, routing.routes, routing.managed) },
+    found: known
+      ? reachedStatus(pass, { routes: routing.routes, urls })
+      : { ...earlierStatus(earlier), workloads: workloadsStatus(pass) },
+  };
 }
 
 function planComposed(input: PlanInput, spec: JsonObject): Plan {
   const pass = passOf(input, spec);
   const routing = routingOf(pass);
   const outcome = buildChildren(pass, routing);
-  const { urls, failures: addressFailures } = outcome.complete
-    ? discovered(pass, routing.routes)
-    : { failures: {} as Marks };
-  const failures = { ...addressFailures, ...outcome.failures };
-  const marks: Marks = {
-    ...workloadMarks(pass),
-    ...scalingMarks(pass),
-    ...routerMarks(pass, routing.routes, routing.managed),
-    ...failures,
-    PresetsCombined: TRUE,
-  };
-  const known = outcome.complete && Object.keys(addressFailures).length === 0;
-  const found = known
-    ? reachedStatus(pass, { routes: routing.routes, urls })
-    : { ...earlierStatus(objectAt(asJson(input.service), "status")), workloads: workloadsStatus(pass) };
-  return finish(
-    input,
-    { marks, found, reached: true },
-    {
-      children: outcome.children,
-      replacements: replacementsOf(pass, outcome.children),
-      deletions: outcome.complete ? obsoleteChildren(pass, outcome.children) : [],
-      failures,
+  const children = outcome.children.map(([object]) => object);
+  const replacements = replacementsOf(pass, children);
+  return {
+    children,
+    replacements,
+    deletions: outcome.complete ? obsoleteChildren(pass, children) : [],
+    stepOf: new Map(outcome.children),
+    conclude: (refused) => {
+      const seen = observed(pass, routing, outcome, objectAt(asJson(input.service), "status"));
+      const failures = { ...seen.failures, ...refused };
+      const marks: Marks = { ...seen.marks, ...failures, PresetsCombined: TRUE };
+      return conclude(input, { marks, found: seen.found, reached: true, failures, replaced: replacements });
     },
-  );
+  };
 }
 
 /**
@@ -321,7 +256,5 @@ function planComposed(input: PlanInput, spec: JsonObject): Plan {
 export function plan(input: PlanInput): Plan {
   if (isStopped(input.service)) return planStopped(input);
   const { composition } = input;
-  return composition.kind === "composed"
-    ? planComposed(input, composition.spec)
-    : planFailed(input, composition.reason, composition.message);
+  return composition.kind === "composed" ? planComposed(input, composition.spec) : planFailed(input, composition);
 }

@@ -5,13 +5,19 @@ import type { KubeClient } from "../../kube/client.ts";
 import type { ReconcileResult } from "../../kube/controller.ts";
 import type { EventRecorder } from "../../kube/events.ts";
 import { KINDS, describeObject, resourceOf } from "../../kube/resources.ts";
-import { type KubeObject, type ObjectKey, isNotFound } from "../../kube/types.ts";
+import { KubeError, type KubeObject, type ObjectKey, isNotFound, keyOf } from "../../kube/types.ts";
 import type { Logger } from "../../telemetry/log.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import { type Dependencies, recordingView } from "../cluster/dependencies.ts";
+import { whenKnown } from "../cluster/references.ts";
 import { compose } from "../composition/compose.ts";
 import { GLOBAL_CONFIG_NAME, type GlobalConfig, parseGlobalConfig } from "../composition/global-config.ts";
 import { stringMapOf, sameJson } from "../json-edit.ts";
 import type { ComposableService, Composition, PresetOptions } from "../composition/types.ts";
 import { childNames } from "../names.ts";
+import { type Mark, type Marks, notReady } from "../status/conditions.ts";
+import { childRefused, isLasting } from "../status/refusals.ts";
+import type { Step } from "./children.ts";
 import { objectAt } from "../composition/json.ts";
 import type { CertificateBundle, CertificateRequest, ClusterView, OperatorSettings } from "./pass.ts";
 import { asJson } from "./pass.ts";
@@ -21,10 +27,14 @@ import { clusterBindings } from "./sweep.ts";
 /** Keeps a service until its cluster-scoped children are gone (KServe's own, so that a switch leaves nothing behind). */
 export const FINALIZER = "serving.kserve.io/llmisvc-finalizer";
 
+/** After a refusal that only a change cures, which need not be of an object that is watched: a quota, a policy, a webhook. */
+const REFUSED_RETRY_MS = 30_000;
+
 /** Everything a reconciler works with. */
 export interface ReconcilerOptions {
   readonly client: KubeClient;
-  readonly cluster: ClusterView & { remember(object: KubeObject): void };
+  readonly cluster: Cluster;
+  readonly dependencies: Dependencies;
   readonly settings: OperatorSettings;
   readonly presets: PresetOptions;
   readonly events: EventRecorder;
@@ -45,33 +55,72 @@ export class ServiceReconciler {
   /** One pass over the service of that key. What it throws is worth another try. */
   async reconcile(key: ObjectKey): Promise<ReconcileResult> {
     const service = this.#options.cluster.find(KINDS.LLMInferenceService, key);
-    if (service === undefined) return {};
+    if (service === undefined) {
+      this.#options.dependencies.set(keyOf(key), new Set());
+      return {};
+    }
     if (service.metadata.deletionTimestamp !== undefined) await this.#finalize(service);
-    else await this.#settle(await this.#withFinalizer(service));
+    else return await this.#settle(await this.#withFinalizer(service));
     return {};
   }
 
-  async #settle(service: KubeObject): Promise<void> {
-    const wanted = this.#plan(service);
-    for (const reference of wanted.replacements) await this.#delete(reference);
-    for (const object of wanted.children) await this.#apply(service, object);
-    for (const reference of wanted.deletions) await this.#deleteChild(service, reference);
-    await this.#writeStatus(service, wanted.status);
-    for (const { type, reason, message } of wanted.events) this.#options.events.record(service, type, reason, message);
+  /** A pass that notes what it looks up, so that a change of that wakes the service again. */
+  async #settle(service: KubeObject): Promise<ReconcileResult> {
+    const tokens = new Set<string>();
+    try {
+      return await this.#pass(service, recordingView(this.#options.cluster, tokens));
+    } finally {
+      this.#options.dependencies.set(keyOf(service.metadata), tokens);
+    }
   }
 
-  #plan(service: KubeObject): Plan {
-    const { cluster, settings, wallMs, issueCertificate } = this.#options;
-    const { global, problem } = this.#global();
-    const composition = problem ?? this.#compose(service, global);
+  async #pass(service: KubeObject, cluster: ClusterView): Promise<ReconcileResult> {
+    const wanted = await whenKnown(() => this.#plan(service, cluster));
+    for (const reference of wanted.replacements) await this.#delete(reference);
+    const { refused, errors } = await this.#applyAll(service, wanted);
+    // What is obsolete goes only once all that takes its place is there.
+    if (errors.length === 0) for (const reference of wanted.deletions) await this.#deleteChild(service, reference);
+    const { status, events } = await whenKnown(() => wanted.conclude(refused));
+    await this.#writeStatus(service, status);
+    for (const { type, reason, message } of events) this.#options.events.record(service, type, reason, message);
+    const passing = errors.find((error) => !(error instanceof KubeError && isLasting(error)));
+    if (passing !== undefined) throw passing;
+    return errors.length === 0 ? {} : { requeueAfterMs: REFUSED_RETRY_MS };
+  }
+
+  /** Applies all children; a refused one costs those after it in its step, and becomes a mark where its cause is known. */
+  async #applyAll(service: KubeObject, { children, stepOf }: Plan): Promise<{ refused: Marks; errors: unknown[] }> {
+    const refused: Record<string, Mark> = {};
+    const errors: unknown[] = [];
+    const failed = new Set<Step | undefined>();
+    for (const object of children) {
+      const step = stepOf.get(object);
+      if (failed.has(step)) continue;
+      try {
+        await this.#apply(service, object);
+      } catch (error) {
+        failed.add(step);
+        errors.push(error);
+        if (!(error instanceof KubeError) || step === undefined) continue;
+        const cause = childRefused(object.kind, error, step.reason);
+        if (cause !== undefined) refused[step.condition] = notReady(cause.reason, cause.message);
+      }
+    }
+    return { refused, errors };
+  }
+
+  #plan(service: KubeObject, cluster: ClusterView): Plan {
+    const { settings, wallMs, issueCertificate } = this.#options;
+    const { global, problem } = this.#global(cluster);
+    const composition = problem ?? this.#compose(service, global, cluster);
     return plan({ service, composition, global, settings, cluster, nowMs: wallMs(), issueCertificate });
   }
 
   /** The operator's configuration; where the ConfigMap cannot be read, the built-in one and what is wrong. */
-  #global(): { global: GlobalConfig; problem?: Composition } {
+  #global(cluster: ClusterView): { global: GlobalConfig; problem?: Composition } {
     const { systemNamespace } = this.#options.settings;
     const key = { namespace: systemNamespace, name: GLOBAL_CONFIG_NAME };
-    const data = asJson(this.#options.cluster.find(KINDS.ConfigMap, key));
+    const data = asJson(cluster.find(KINDS.ConfigMap, key));
     const parsed = parseGlobalConfig(data === undefined ? undefined : stringMapOf(data["data"]), systemNamespace);
     if (parsed.kind === "parsed") return { global: parsed.config };
     const fallback = parseGlobalConfig(undefined, systemNamespace);
@@ -90,8 +139,8 @@ export class ServiceReconciler {
     return { global: fallback.config, problem };
   }
 
-  #compose(service: KubeObject, global: GlobalConfig): Composition {
-    const { cluster, presets, settings } = this.#options;
+  #compose(service: KubeObject, global: GlobalConfig, cluster: ClusterView): Composition {
+    const { presets, settings } = this.#options;
     const { name, namespace = "", labels = {}, annotations = {}, uid } = service.metadata;
     const pinned = stringMapOf(objectAt(asJson(service), "status")?.["annotations"]);
     const composable: ComposableService = {
@@ -121,10 +170,9 @@ export class ServiceReconciler {
   async #apply(service: KubeObject, desired: KubeObject): Promise<void> {
     const resource = resourceOf(desired);
     const live = this.#options.cluster.find(resource, desired.metadata);
-    const { object, written } = await applyIfChanged(this.#options.client, live, desired, {
-      fieldManager: FIELD_MANAGER,
-      force: true,
-    });
+    // A new object is not forced: somebody else's of the same name that no cache shows stays as it is.
+    const options = { fieldManager: FIELD_MANAGER, force: live !== undefined };
+    const { object, written } = await applyIfChanged(this.#options.client, live, desired, options);
     if (!written) return;
     this.#options.cluster.remember(object);
     const verb = live === undefined ? "Created" : "Updated";
@@ -148,12 +196,14 @@ export class ServiceReconciler {
     } catch (error) {
       if (!isNotFound(error)) throw error;
     }
+    this.#options.cluster.forget(resource, key);
   }
 
   async #writeStatus(service: KubeObject, status: JsonObject): Promise<void> {
     const current = objectAt(asJson(service), "status") ?? {};
     if (sameJson(current, status)) return;
-    await this.#options.client.updateStatus({ ...service, status }, { fieldManager: FIELD_MANAGER });
+    const written = await this.#options.client.updateStatus({ ...service, status }, { fieldManager: FIELD_MANAGER });
+    this.#options.cluster.remember(written);
   }
 
   async #withFinalizer(service: KubeObject): Promise<KubeObject> {
@@ -179,11 +229,9 @@ export class ServiceReconciler {
     const { namespace, name, resourceVersion } = service.metadata;
     const body = { metadata: { finalizers, resourceVersion } };
     const options = { fieldManager: FIELD_MANAGER };
-    return await this.#options.client.patch(
-      KINDS.LLMInferenceService,
-      { namespace, name },
-      { type: "merge", body },
-      options,
-    );
+    const key = { namespace, name };
+    const written = await this.#options.client.patch(KINDS.LLMInferenceService, key, { type: "merge", body }, options);
+    if (finalizers.length > 0) this.#options.cluster.remember(written);
+    return written;
   }
 }

@@ -1,59 +1,68 @@
 import type { ObjectChange } from "../../kube/reflector.ts";
-import { type Resource, KINDS } from "../../kube/resources.ts";
-import type { KubeObject, ObjectKey } from "../../kube/types.ts";
+import { KINDS, type Resource } from "../../kube/resources.ts";
+import { type KubeObject, type ObjectKey, parseKey } from "../../kube/types.ts";
+import type { Json } from "../../crds/schema/types.ts";
+import { type Dependencies, tokensOf } from "../cluster/dependencies.ts";
+import { at, isObject, objectAt } from "../composition/json.ts";
 import { sameJson } from "../json-edit.ts";
-import type { ClusterView } from "./pass.ts";
+import { NAME_LABEL } from "../labels.ts";
+import { asJson } from "./pass.ts";
 
-/** Kinds whose objects many services read: a change concerns every service that can see them. */
-const SHARED: ReadonlySet<Resource> = new Set<Resource>([
-  KINDS.LLMInferenceServiceConfig,
-  KINDS.ConfigMap,
-  KINDS.Gateway,
-  KINDS.GatewayClass,
-  KINDS.HTTPRoute,
-  KINDS.InferencePool,
-  KINDS.InferencePoolV1Alpha2,
-  KINDS.ServiceAccount,
-  KINDS.Secret,
-]);
+/** Services that a change concerns. */
+export interface Affected {
+  /** The service that changed, or whose child changed: it goes first. */
+  readonly own: ObjectKey | undefined;
+  /** Services that looked the object up in their last pass. */
+  readonly dependents: readonly ObjectKey[];
+}
 
-/**
- * The services that a change concerns: the service itself, the owner of a child, or, for objects that services share, those
- * in its namespace, or all where it lies in the operator's namespace or in none.
- */
-export function affectedServices(
-  cluster: ClusterView,
-  resource: Resource,
-  change: ObjectChange,
-  systemNamespace: string,
-): readonly ObjectKey[] {
-  if (!matters(change)) return [];
+const NOBODY: Affected = { own: undefined, dependents: [] };
+
+/** The services that a change concerns: the service itself, the owner of a child or of a pod, and those that looked it up. */
+export function affectedServices(dependencies: Dependencies, resource: Resource, change: ObjectChange): Affected {
+  if (!matters(resource, change)) return NOBODY;
   const { object } = change;
-  if (resource === KINDS.LLMInferenceService) return [object.metadata];
-  const owner = owningService(object);
-  if (owner !== undefined) return [owner];
-  if (!SHARED.has(resource)) return [];
-  const { namespace } = object.metadata;
-  const everywhere = namespace === undefined || namespace === systemNamespace || resource === KINDS.Gateway;
-  const services = cluster.list(KINDS.LLMInferenceService, everywhere ? undefined : namespace);
-  return services.map((service) => service.metadata);
+  const dependents = [...dependencies.of(tokensOf(resource, object))].map(parseKey);
+  return { own: owningService(resource, object), dependents };
 }
 
 /** Whether anything but bookkeeping changed. */
-function matters(change: ObjectChange): boolean {
+function matters(resource: Resource, change: ObjectChange): boolean {
   if (change.type !== "updated") return true;
-  return !sameJson(content(change.previous), content(change.object));
+  return !sameJson(content(resource, change.previous), content(resource, change.object));
 }
 
-function content(object: KubeObject): unknown {
-  const { resourceVersion: _version, managedFields: _fields, ...metadata } = object.metadata;
+/** The part of an object that may matter to anybody. */
+function content(resource: Resource, object: KubeObject): unknown {
+  const { resourceVersion: version, managedFields: _fields, ...metadata } = object.metadata;
+  // Of an object watched by name alone the version is all that tells a change.
+  if (Object.keys(object).length === 3) return { version, metadata };
+  if (resource === KINDS.Gateway) return { ...object, metadata, status: gatewayContent(asJson(object)) };
   return { ...object, metadata };
 }
 
-function owningService(object: KubeObject): ObjectKey | undefined {
-  const { namespace, ownerReferences = [] } = object.metadata;
+/** A Gateway counts the routes of each listener: with thousands of services that must not wake them all. */
+function gatewayContent(gateway: Json | undefined): unknown {
+  const { listeners, ...status } = objectAt(gateway, "status") ?? {};
+  return {
+    ...status,
+    listeners: (Array.isArray(listeners) ? listeners : []).map((listener) =>
+      isObject(listener) ? { ...listener, attachedRoutes: 0 } : listener,
+    ),
+  };
+}
+
+function owningService(resource: Resource, object: KubeObject): ObjectKey | undefined {
+  const { namespace, name, ownerReferences = [], labels = {} } = object.metadata;
+  if (resource === KINDS.LLMInferenceService) return { namespace, name };
+  const service = labels[NAME_LABEL];
+  if (resource === KINDS.Pod) return service === undefined ? undefined : { namespace, name: service };
   const owner = ownerReferences.find(
     ({ kind, controller }) => kind === KINDS.LLMInferenceService.kind && controller === true,
   );
-  return owner && { namespace, name: owner.name };
+  if (owner !== undefined) return { namespace, name: owner.name };
+  if (resource !== KINDS.ClusterRoleBinding || service === undefined) return undefined;
+  const subject = at(asJson(object), "subjects");
+  const subjectNamespace = Array.isArray(subject) ? at(subject[0], "namespace") : undefined;
+  return typeof subjectNamespace === "string" ? { namespace: subjectNamespace, name: service } : undefined;
 }

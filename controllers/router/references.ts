@@ -3,6 +3,7 @@ import { KINDS } from "../../kube/resources.ts";
 import { type Pass, asJson } from "../llminferenceservice/pass.ts";
 import type { Marks } from "../status/conditions.ts";
 import { notReady } from "../status/conditions.ts";
+import { explain } from "../status/faults.ts";
 import { type RouteView, findGateway, gatewayParents, gatewayRefs, routeRefs } from "./gateway.ts";
 
 /** The routes that the service refers to, as they are, and which of them do not exist. */
@@ -51,7 +52,9 @@ export function invalidReferences(pass: Pass, managed: RouteView | undefined): M
   const gateways = gatewayRefs(pass)
     .filter((ref) => findGateway(pass, ref) === undefined)
     .map((ref) => `Gateway ${ref.namespace}/${ref.name} does not exist`);
-  if (gateways.length > 0) return { GatewaysReady: notReady("RefsInvalid", gateways.join("; ")) };
+  if (gateways.length > 0)
+    return { GatewaysReady: notReady("RefsInvalid", explain("gateway-missing", gateways.join("; "))) };
   const routes = routeProblems(pass, managed);
-  return routes.length > 0 ? { HTTPRoutesReady: notReady("RefsInvalid", routes.join("; ")) } : {};
+  const fault = referencedRoutes(pass).missing.length > 0 ? "route-missing" : "gateway-missing";
+  return routes.length > 0 ? { HTTPRoutesReady: notReady("RefsInvalid", explain(fault, routes.join("; "))) } : {};
 }

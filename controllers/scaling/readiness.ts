@@ -1,15 +1,26 @@
 import { KINDS } from "../../kube/resources.ts";
 import { at } from "../composition/json.ts";
 import { type Pass, ownedChild } from "../llminferenceservice/pass.ts";
-import { ABSENT, type Mark, type Marks, TRUE, conditionOf, notReady } from "../status/conditions.ts";
+import { explain } from "../status/faults.ts";
+import { ABSENT, type Condition, type Mark, type Marks, TRUE, conditionOf, notReady } from "../status/conditions.ts";
 import type { PartName } from "../workload/parts.ts";
 import { autoscalerOf } from "./autoscalers.ts";
+
+const METRIC_REASON = /^FailedGet\w*Metric$/;
+
+/** What an autoscaler says of itself; a remedy where its metric is missing. */
+function failure({ reason = "", message = "" }: Condition, otherwise: string): Mark {
+  return notReady(reason || otherwise, METRIC_REASON.test(reason) ? explain("metrics-missing", message) : message);
+}
 
 function podAutoscalerMark(pass: Pass, name: string): Mark {
   const conditions = at(ownedChild(pass, KINDS.HorizontalPodAutoscaler, name), "status", "conditions");
   const found = ["AbleToScale", "ScalingActive"].map((type) => conditionOf(conditions, type));
-  const failing = found.find((condition) => condition !== undefined && condition.status !== "True");
-  if (failing !== undefined) return notReady(failing.reason ?? "HPAProgressing", failing.message ?? "");
+  // An autoscaler of zero replicas is inactive by somebody's wish.
+  const failing = found.find(
+    (condition) => condition !== undefined && condition.status !== "True" && condition.reason !== "ScalingDisabled",
+  );
+  if (failing !== undefined) return failure(failing, "HPAProgressing");
   return found.includes(undefined) ? notReady("HPAProgressing", "HPA conditions not yet available") : TRUE;
 }
 
@@ -19,7 +30,7 @@ function scaledObjectMark(pass: Pass, name: string): Mark {
   const ready = conditionOf(conditions, "Ready");
   if (ready === undefined || ready.status === "Unknown")
     return notReady("ScaledObjectProgressing", "ScaledObject conditions not yet available");
-  return ready.status === "True" ? TRUE : notReady(ready.reason ?? "ScaledObjectProgressing", ready.message ?? "");
+  return ready.status === "True" ? TRUE : failure(ready, "ScaledObjectProgressing");
 }
 
 function partMark(pass: Pass, part: PartName): Mark {

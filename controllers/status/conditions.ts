@@ -93,29 +93,39 @@ function fromMark(type: string, mark: Exclude<Mark, { status: "absent" }>, sever
 
 type Conditions = ReadonlyMap<string, Condition>;
 
+/** Reasons of parts that are on their way: a fault elsewhere says more. */
+const ON_THE_WAY: ReadonlySet<string> = new Set([
+  "Stopped",
+  "Progressing",
+  "MinimumReplicasUnavailable",
+  "HPAProgressing",
+  "ScaledObjectProgressing",
+  "WaitingForGateway",
+  "HTTPRoutesNotReady",
+  "HTTPRouteNotObserved",
+  "InferencePoolNotObserved",
+  "GatewaysNotReady",
+]);
+
+/** Whether a condition that does not hold may come to hold without anybody's help. */
+export function isOnTheWay(condition: Condition): boolean {
+  return ON_THE_WAY.has(condition.reason ?? "");
+}
+
 /**
- * The condition over several parts: False when one is, with the first one's reason and all their messages; else Unknown when
- * one is; else True.
+ * The condition over several parts: False when one is, else Unknown when one is, else True. Reason and messages are those of
+ * the faulty parts; of all that do not hold where none is faulty.
  */
 function parentOf(type: string, parts: readonly string[], conditions: Conditions): Condition {
   const present = parts.flatMap((part) => conditions.get(part) ?? []);
   const status = (["False", "Unknown"] as const).find((wanted) => present.some((part) => part.status === wanted));
   if (status === undefined) return { type, status: "True" };
   const failing = present.filter((part) => part.status === status);
-  const messages = failing.flatMap((part) => (part.message === undefined || part.message === "" ? [] : [part.message]));
-  return fromMark(
-    type,
-    { status, reason: failing[0]?.reason ?? "", message: [...new Set(messages)].join("; ") },
-    false,
-  );
-}
-
-function readyOf(conditions: Conditions): Condition {
-  const dependents = DEPENDENTS.flatMap((type) => conditions.get(type) ?? []);
-  const worst =
-    dependents.find((condition) => condition.status === "False") ??
-    dependents.find((condition) => condition.status === "Unknown");
-  return worst === undefined ? { type: "Ready", status: "True" } : { ...withoutTime(worst), type: "Ready" };
+  const faulty = failing.filter((part) => !isOnTheWay(part));
+  const told = faulty.length > 0 ? faulty : failing;
+  const messages = told.flatMap((part) => (part.message === undefined || part.message === "" ? [] : [part.message]));
+  const message = [...new Set(messages)].join("; ");
+  return fromMark(type, { status, reason: told[0]?.reason ?? "", message }, false);
 }
 
 function withoutTime(condition: Condition): Condition {
@@ -141,7 +151,7 @@ function parents(conditions: Map<string, Condition>, reached: boolean): void {
       known ? parentOf(type, parts, conditions) : (conditions.get(type) ?? { type, status: "Unknown" }),
     );
   }
-  conditions.set("Ready", readyOf(conditions));
+  conditions.set("Ready", parentOf("Ready", DEPENDENTS, conditions));
 }
 
 /**

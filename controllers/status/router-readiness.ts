@@ -13,6 +13,7 @@ import {
   routeRefs,
 } from "../router/gateway.ts";
 import { poolName, referencedPool, usesScheduler } from "../router/pool-reference.ts";
+import { GATEWAY_REMEDIES, explain } from "./faults.ts";
 import { ABSENT, type Condition, type Mark, type Marks, TRUE, conditionOf, notReady, unknown } from "./conditions.ts";
 
 interface NamedGateway {
@@ -37,7 +38,27 @@ function gatewaysMark(pass: Pass, routes: readonly RouteView[]): Mark {
   );
   if (waiting.length === 0) return TRUE;
   const names = waiting.map(({ namespace, name }) => `${namespace}/${name}`).join(" ");
-  return notReady("GatewaysNotReady", `The following Gateways are not ready: [${names}]`);
+  const why = waiting.flatMap((ref) => gatewayProblem(findGateway(pass, ref)));
+  const text = `The following Gateways are not ready: [${names}]`;
+  return notReady(
+    "GatewaysNotReady",
+    why[0] === undefined ? explain("gateway-not-programmed", text) : `${text}: ${why[0]}`,
+  );
+}
+
+/** The first condition of a Gateway or of its listeners that says what it lacks, with a remedy. */
+function gatewayProblem(gateway: JsonObject | undefined): readonly string[] {
+  const lists = [
+    at(gateway, "status", "conditions"),
+    ...listAt(gateway, "status", "listeners").map((l) => at(l, "conditions")),
+  ];
+  return lists.flatMap((list) =>
+    objectsOf(list)
+      .filter((condition) => condition["status"] === "False" && GATEWAY_REMEDIES[stringAt(condition, "reason") ?? ""])
+      .map((condition) =>
+        describe(stringAt(condition, "type") ?? "", conditionOf([condition], stringAt(condition, "type") ?? "")),
+      ),
+  );
 }
 
 /** Whether a condition speaks of the object's present generation; one that names none is taken at its word. */
@@ -76,7 +97,9 @@ function parentProblem(live: JsonObject, wanted: ParentRef, namespace: string): 
 
 function describe(type: string, condition: Condition | undefined): string {
   if (condition === undefined) return `${type} is not reported`;
-  return `${type}=${condition.status} (reason ${condition.reason ?? "unset"}, message ${condition.message ?? ""})`;
+  const remedy = GATEWAY_REMEDIES[condition.reason ?? ""];
+  const text = `${type}=${condition.status} (reason ${condition.reason ?? "unset"}, message ${condition.message ?? ""})`;
+  return remedy === undefined ? text : `${text}: ${remedy}`;
 }
 
 function routeProblem(live: JsonObject): string | undefined {
@@ -158,10 +181,16 @@ function poolMark(pool: JsonObject, gateways: readonly NamedGateway[], routes: r
     parents.filter((parent) => parent.namespace === gateway.namespace && parent.name === gateway.name);
   const unanswered = gateways.filter((gateway) => of(gateway).length === 0 && !resolvesRoute(routes, gateway));
   if (unanswered.length === gateways.length)
-    return notReady("WaitingForGateway", `${name} exists but no Gateway controller has accepted it yet`);
+    return notReady(
+      "WaitingForGateway",
+      explain("pool-unanswered", `${name} exists but no Gateway controller has accepted it yet`),
+    );
   const [first] = unanswered;
   if (first !== undefined)
-    return notReady("WaitingForGateway", `${name} is not yet accepted by gateway ${first.namespace}/${first.name}`);
+    return notReady(
+      "WaitingForGateway",
+      explain("pool-unanswered", `${name} is not yet accepted by gateway ${first.namespace}/${first.name}`),
+    );
   return acceptance(pool, gateways.flatMap(of));
 }
 
@@ -175,7 +204,7 @@ function poolsMark(pass: Pass, routes: readonly RouteView[], managed: boolean): 
     const message = `InferencePool ${key.namespace}/${key.name} not found (checked v1 and v1alpha2)`;
     return referencedPool(pass) === undefined
       ? unknown("InferencePoolNotObserved", message)
-      : notReady("InferencePoolFetchError", `${message}: create it, or remove spec.router.scheduler.pool.ref`);
+      : notReady("InferencePoolFetchError", explain("pool-missing", message));
   }
   const live = liveRoutes(pass, managed);
   const marks = pools.map((pool) => poolMark(pool, gatewaysInUse(pass, routes), live));

@@ -1,12 +1,17 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
-import { at } from "../composition/json.ts";
+import type { KubeObject } from "../../kube/types.ts";
+import { at, stringAt } from "../composition/json.ts";
 import { integerOf } from "../json-edit.ts";
-import { type Pass, ownedChild } from "../llminferenceservice/pass.ts";
+import { COMPONENTS, COMPONENT_LABEL, SCHEDULER_POD_COMPONENT, baseLabels } from "../labels.ts";
+import { type Pass, asJson, ownedChild } from "../llminferenceservice/pass.ts";
 import { runsScheduler } from "../router/pool-reference.ts";
 import { runsTokenizer } from "../scheduler/tokenizer-address.ts";
 import { isMultiNode, workloadPart } from "../workload/parts.ts";
 import { ABSENT, type Mark, type Marks, TRUE, conditionOf, notReady } from "./conditions.ts";
+import { explain } from "./faults.ts";
+import { type PodCause, podCause } from "./pod-causes.ts";
+import { type Refusal, podsRefused } from "./refusals.ts";
 
 const ROLLING = "Deployment rollout in progress";
 
@@ -20,7 +25,7 @@ function isObserved(live: JsonObject): boolean {
 function stalled(conditions: Json | undefined): Mark | undefined {
   const progressing = conditionOf(conditions, "Progressing");
   return progressing?.status === "False" && progressing.reason === "ProgressDeadlineExceeded"
-    ? notReady(progressing.reason, progressing.message ?? "")
+    ? notReady(progressing.reason, explain("rollout-stalled", (progressing.message ?? "").replace(/\.$/, "")))
     : undefined;
 }
 
@@ -51,29 +56,72 @@ export function groupReadiness(live: JsonObject | undefined): Mark {
   return condition.status === "True" ? TRUE : notReady(condition.reason ?? "Progressing", condition.message ?? "");
 }
 
+/** Pods of a part, those first whose fate decides: not yet failed ones, the newest, then by name. */
+function podsOf(pass: Pass, components: readonly string[]): readonly KubeObject[] {
+  const failed = (pod: KubeObject): number => (stringAt(asJson(pod), "status", "phase") === "Failed" ? 1 : 0);
+  const created = (pod: KubeObject): string => pod.metadata.creationTimestamp ?? "";
+  return pass.cluster
+    .list(KINDS.Pod, pass.namespace, baseLabels(pass.name))
+    .filter((pod) => components.includes(pod.metadata.labels?.[COMPONENT_LABEL] ?? ""))
+    .sort((a, b) => failed(a) - failed(b) || (created(a) < created(b) ? 1 : created(a) > created(b) ? -1 : 0));
+}
+
+/** Why the pods of a part do not serve: refused at their creation, or what the first of them says. */
+function causeOf(
+  pass: Pass,
+  components: readonly string[],
+  live: JsonObject | undefined,
+): PodCause | Refusal | undefined {
+  const failure = conditionOf(at(live, "status", "conditions"), "ReplicaFailure");
+  if (failure?.status === "True") return podsRefused(failure.message ?? "");
+  for (const pod of podsOf(pass, components)) {
+    const found = podCause(asJson(pod) ?? {}, pass.cluster.podWarnings?.(pod) ?? []);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** The mark with the cause in its pods, where it is False and they tell one. */
+function explained(pass: Pass, components: readonly string[], live: JsonObject | undefined, mark: Mark): Mark {
+  if (mark.status !== "False") return mark;
+  const found = causeOf(pass, components, live);
+  return found === undefined ? mark : notReady(found.reason, found.message);
+}
+
 function partMarks(pass: Pass, name: "main" | "prefill"): readonly [single: Mark, group: Mark] {
   const part = workloadPart(pass, name);
   if (part === undefined) return [ABSENT, ABSENT];
-  return isMultiNode(part)
-    ? [ABSENT, groupReadiness(ownedChild(pass, KINDS.LeaderWorkerSet, part.leaderWorkerSet))]
-    : [deploymentReadiness(ownedChild(pass, KINDS.Deployment, part.deployment)), ABSENT];
+  const { single, worker, leader } = part.components;
+  if (isMultiNode(part)) {
+    const live = ownedChild(pass, KINDS.LeaderWorkerSet, part.leaderWorkerSet);
+    return [ABSENT, explained(pass, [leader, worker], live, groupReadiness(live))];
+  }
+  const live = ownedChild(pass, KINDS.Deployment, part.deployment);
+  return [explained(pass, [single], live, deploymentReadiness(live)), ABSENT];
 }
 
-/** Readiness of all workloads of a service, the scheduler included. */
+function schedulerMark(pass: Pass): Mark {
+  if (!runsScheduler(pass)) return ABSENT;
+  const live = ownedChild(pass, KINDS.Deployment, pass.names.scheduler);
+  return explained(pass, [SCHEDULER_POD_COMPONENT, COMPONENTS.scheduler], live, schedulerReadiness(live));
+}
+
+function tokenizerMark(pass: Pass): Mark {
+  if (!runsTokenizer(pass)) return ABSENT;
+  const live = ownedChild(pass, KINDS.Deployment, pass.names.tokenizer);
+  return explained(pass, [COMPONENTS.tokenizer], live, schedulerReadiness(live));
+}
+
+/** Readiness of all workloads of a service, the scheduler included, with the causes that their pods tell. */
 export function workloadMarks(pass: Pass): Marks {
   const [main, worker] = partMarks(pass, "main");
   const [prefill, prefillWorker] = partMarks(pass, "prefill");
-  const scheduler = runsScheduler(pass)
-    ? schedulerReadiness(ownedChild(pass, KINDS.Deployment, pass.names.scheduler))
-    : ABSENT;
   return {
     MainWorkloadReady: main,
     WorkerWorkloadReady: worker,
     PrefillWorkloadReady: prefill,
     PrefillWorkerWorkloadReady: prefillWorker,
-    SchedulerWorkloadReady: scheduler,
-    TokenizerReady: runsTokenizer(pass)
-      ? schedulerReadiness(ownedChild(pass, KINDS.Deployment, pass.names.tokenizer))
-      : ABSENT,
+    SchedulerWorkloadReady: schedulerMark(pass),
+    TokenizerReady: tokenizerMark(pass),
   };
 }

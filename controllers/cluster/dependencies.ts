@@ -1,0 +1,94 @@
+import { type Resource, gvkText } from "../../kube/resources.ts";
+import { type KubeObject, type ObjectKey, keyOf } from "../../kube/types.ts";
+import { NAME_LABEL, type StringMap } from "../labels.ts";
+import type { ClusterView } from "../llminferenceservice/pass.ts";
+import { GATEWAY_SERVICE_LABELS, LOOKED_UP_KINDS } from "./watches.ts";
+
+/** Stands for look-ups of which no change is told. */
+const OWN = "own";
+
+const objectToken = (resource: Resource, key: ObjectKey): string => `${gvkText(resource)} ${keyOf(key)}`;
+const labelToken = (resource: Resource, label: string, value: string): string =>
+  `${gvkText(resource)} ${label}=${value}`;
+
+const listToken = (resource: Resource, namespace: string | undefined): string =>
+  `${gvkText(resource)} all of ${namespace ?? "the cluster"}`;
+
+/** What is noted of a look-up of `serves`. */
+export const servedToken = (resource: Resource): string => `${gvkText(resource)} served`;
+
+/** Everything under which a change of the object may have been looked up. */
+export function tokensOf(resource: Resource, object: KubeObject): readonly string[] {
+  const labels = object.metadata.labels ?? {};
+  return [
+    objectToken(resource, object.metadata),
+    listToken(resource, object.metadata.namespace),
+    listToken(resource, undefined),
+    ...GATEWAY_SERVICE_LABELS.flatMap((label) =>
+      labels[label] === undefined ? [] : [labelToken(resource, label, labels[label])],
+    ),
+  ];
+}
+
+/** Lists by the labels of a service show its own children, which need no note. */
+function selectionToken(resource: Resource, namespace: string | undefined, labels: StringMap): string {
+  const label = GATEWAY_SERVICE_LABELS.find((name) => labels[name] !== undefined);
+  if (label !== undefined) return labelToken(resource, label, labels[label] ?? "");
+  return labels[NAME_LABEL] === undefined ? listToken(resource, namespace) : OWN;
+}
+
+/** A view that notes in `tokens` what is looked up beyond the service's own children. */
+export function recordingView(view: ClusterView, tokens: Set<string>): ClusterView {
+  return {
+    find: (resource, key) => {
+      if (LOOKED_UP_KINDS.has(resource)) tokens.add(objectToken(resource, key));
+      return view.find(resource, key);
+    },
+    list: (resource, namespace, labels = {}) => {
+      if (LOOKED_UP_KINDS.has(resource)) tokens.add(selectionToken(resource, namespace, labels));
+      return view.list(resource, namespace, labels);
+    },
+    serves: (resource) => {
+      tokens.add(servedToken(resource));
+      return view.serves(resource);
+    },
+    podWarnings: (pod) => view.podWarnings?.(pod) ?? [],
+  };
+}
+
+const NOBODY: ReadonlySet<string> = new Set();
+
+/** Which services looked up what in their last pass: a change concerns exactly those. */
+export class Dependencies {
+  readonly #tokensByService = new Map<string, ReadonlySet<string>>();
+  readonly #servicesByToken = new Map<string, Set<string>>();
+
+  /** Replaces what is noted for the service of that key; nothing forgets it. */
+  set(service: string, tokens: ReadonlySet<string>): void {
+    const before = this.#tokensByService.get(service) ?? NOBODY;
+    for (const token of before) if (!tokens.has(token)) this.#drop(token, service);
+    for (const token of tokens) if (!before.has(token)) this.#file(token, service);
+    if (tokens.size === 0) this.#tokensByService.delete(service);
+    else this.#tokensByService.set(service, tokens);
+  }
+
+  /** Keys of the services that looked up one of the tokens. */
+  of(tokens: readonly string[]): ReadonlySet<string> {
+    const [first = "", ...rest] = tokens;
+    const services = this.#servicesByToken.get(first) ?? NOBODY;
+    if (rest.length === 0) return services;
+    return new Set([first, ...rest].flatMap((token) => [...(this.#servicesByToken.get(token) ?? NOBODY)]));
+  }
+
+  #file(token: string, service: string): void {
+    const services = this.#servicesByToken.get(token);
+    if (services === undefined) this.#servicesByToken.set(token, new Set([service]));
+    else services.add(service);
+  }
+
+  #drop(token: string, service: string): void {
+    const services = this.#servicesByToken.get(token);
+    services?.delete(service);
+    if (services?.size === 0) this.#servicesByToken.delete(token);
+  }
+}

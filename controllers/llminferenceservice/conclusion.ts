@@ -1,0 +1,109 @@
+import type { JsonObject } from "../../crds/schema/types.ts";
+import { objectAt } from "../composition/json.ts";
+import { type Condition, type Marks, isOnTheWay, parseConditions, settleConditions } from "../status/conditions.ts";
+import { assembleStatus } from "../status/status.ts";
+import { asJson } from "./pass.ts";
+import type { LiveRef, PlanInput } from "./plan.ts";
+
+/** An Event to publish on the service. */
+export interface PlannedEvent {
+  readonly type: "Normal" | "Warning";
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** How a pass ends. */
+export interface Conclusion {
+  /** The complete status. */
+  readonly status: JsonObject;
+  readonly events: readonly PlannedEvent[];
+}
+
+/** What a pass found out. */
+export interface Findings {
+  readonly marks: Marks;
+  /** Parts of the status beyond conditions. */
+  readonly found: JsonObject;
+  /** Whether the pass came as far as the children. */
+  readonly reached: boolean;
+  /** Those of the marks that are failures of the pass itself. */
+  readonly failures: Marks;
+  /** Live objects that were deleted for successors. */
+  readonly replaced?: readonly LiveRef[];
+}
+
+/** RFC 3339 in whole seconds, as conditions hold times. */
+const timestamp = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
+
+const warning = (reason: string, message: string): PlannedEvent => ({ type: "Warning", reason, message });
+
+const PARENTS = new Set(["Ready", "WorkloadsReady", "RouterReady"]);
+
+/**
+ * Told once: failures of the pass under KServe's reason when they change in any way, causes found in children under their own
+ * reason when that changes.
+ */
+function failureEvents(before: readonly Condition[], after: readonly Condition[], failures: Marks): PlannedEvent[] {
+  return after.flatMap((now) => {
+    if (now.status !== "False" || PARENTS.has(now.type)) return [];
+    const old = before.find((condition) => condition.type === now.type);
+    const text = now.message ?? now.reason ?? now.type;
+    const sameReason = old?.status === "False" && old.reason === now.reason;
+    if (Object.hasOwn(failures, now.type))
+      return sameReason && old.message === now.message ? [] : [warning("Error", `Reconciliation failed: ${text}`)];
+    return sameReason || isOnTheWay(now) ? [] : [warning(now.reason ?? now.type, text)];
+  });
+}
+
+function readinessEvents(name: string, before: readonly Condition[], after: readonly Condition[]): PlannedEvent[] {
+  const [old, now] = [before, after].map((list) => list.find((condition) => condition.type === "Ready")?.status);
+  if (now === "True" && old !== "True")
+    return [{ type: "Normal", reason: "LLMInferenceServiceReady", message: `LLMInferenceService [${name}] is Ready` }];
+  if (now !== "False" || old !== "True") return [];
+  const failing = after.filter((condition) => condition.status === "False" && condition.type !== "Ready");
+  const types = failing.map((condition) => condition.type).join(", ");
+  return [
+    warning("LLMInferenceServiceNotReady", `LLMInferenceService [${name}] is no longer Ready because of: ${types}`),
+  ];
+}
+
+/** Warnings of the composition are told once for each generation of the service, not in every pass. */
+function compositionEvents({ service, composition }: PlanInput): readonly PlannedEvent[] {
+  const seen = objectAt(asJson(service), "status")?.["observedGeneration"];
+  if (seen !== undefined && seen === service.metadata.generation) return [];
+  return composition.warnings.map(({ reason, message }) => warning(reason, message));
+}
+
+function replacementEvents(replaced: readonly LiveRef[]): readonly PlannedEvent[] {
+  return replaced.map(({ resource, key }) =>
+    warning(
+      "Recreated",
+      `${resource.kind} ${key.namespace}/${key.name} is deleted and created anew: a field has to change that cannot`,
+    ),
+  );
+}
+
+/** Status and Events of a pass over the service, by what it found. Pure. */
+export function conclude(input: PlanInput, findings: Findings): Conclusion {
+  const { service, composition } = input;
+  const previous = parseConditions(objectAt(asJson(service), "status")?.["conditions"]);
+  const options = { now: timestamp(input.nowMs), reached: findings.reached };
+  const conditions = settleConditions(previous, findings.marks, options);
+  return {
+    status: assembleStatus(
+      {
+        generation: service.metadata.generation,
+        annotations: composition.statusAnnotations,
+        appliedConfigs: composition.appliedConfigs,
+        conditions,
+      },
+      findings.found,
+    ),
+    events: [
+      ...compositionEvents(input),
+      ...replacementEvents(findings.replaced ?? []),
+      ...failureEvents(previous, conditions, findings.failures),
+      ...readinessEvents(service.metadata.name, previous, conditions),
+    ],
+  };
+}
