@@ -1,4 +1,4 @@
-import type { Json, JsonSchema } from "./schema/types.ts";
+import type { Json, JsonSchema, ValidationRule } from "./schema/types.ts";
 
 /** Schemas that outlines refer to by name: `@PodSpec`. */
 export type Definitions = Readonly<Record<string, JsonSchema>>;
@@ -12,17 +12,30 @@ export type Definitions = Readonly<Record<string, JsonSchema>>;
  *       name!: string                  # Required.
  *       protocol=TCP: string enum=TCP|UDP
  *
- * Types: `string int int64 number bool time quantity intOrString any object`, `@Name` for a definition, `[]T` for lists
+ * Types: `string int int64 integer number bool time quantity intOrString any object`, `@Name` for a definition, `[]T` for lists
  * (atomic, or by `keys=`), `set[T]` for sets, `map[T]` for maps. `any` keeps whatever it holds. `preserve` keeps unknown
- * fields of an object, `nullable` allows null, `min`, `max`, `enum` and `pattern` bound a value. Throws `Error` with the line for what it cannot read.
+ * fields of an object, `atomic` makes it one value for server-side apply, `nullable` allows null, `min`, `max`, `enum` and
+ * `pattern` bound a value. A line under a field that starts with `?` is a rule (CEL) with its message; it is about the
+ * object, or each object of the list, that holds it; with `?[]` it is about the list:
+ *
+ *     ? !has(self.min) || self.min <= self.max :: min must not exceed max
+ *
+ * `:: .field :: message` tells it at a field. Throws `Error` with the line for what it cannot read.
  */
 export function readOutline(text: string, definitions: Definitions = {}): JsonSchema {
   const lines = text
     .split("\n")
     .filter((line) => line.trim() !== "")
-    .map(readLine);
+    .map((line) => readRule(line) ?? readLine(line));
   const reader = new Reader(lines, definitions);
   return reader.object(lines[0]?.indent ?? 0);
+}
+
+/** A rule line. */
+interface RuleLine {
+  readonly indent: number;
+  readonly ofList: boolean;
+  readonly rule: ValidationRule;
 }
 
 interface Line {
@@ -36,7 +49,17 @@ interface Line {
   readonly text: string;
 }
 
-const LINE = /^(\s*)([\w.$-]+)(!?)(?:=("[^"]*"|\{.*?\}|[^\s:]+))?: (\S+)((?: [\w]+(?:=\S+)?)*)\s*(?:# (.*))?$/;
+const RULE = /^(\s*)\?(\[\])? (.*?) :: (?:(\.\S+) :: )?(.*)$/;
+
+function readRule(text: string): RuleLine | undefined {
+  const match = RULE.exec(text);
+  if (match === null) return undefined;
+  const [, indent = "", ofList, rule = "", fieldPath, message = ""] = match;
+  const at = fieldPath === undefined ? {} : { fieldPath };
+  return { indent: indent.length, ofList: ofList !== undefined, rule: { rule, message, ...at } };
+}
+
+const LINE = /^(\s*)([\w.$-]+)(!?)(?:=("[^"]*"|\{.*?\}|\[.*?\]|[^\s:]+))?: (\S+)((?: [\w]+(?:=\S+)?)*)\s*(?:# (.*))?$/;
 
 function readLine(text: string): Line {
   const match = LINE.exec(text);
@@ -65,6 +88,7 @@ const QUANTITY: JsonSchema = { "x-kubernetes-int-or-string": true, anyOf: [{ typ
 const SCALARS: Definitions = {
   string: { type: "string" },
   int: { type: "integer", format: "int32" },
+  integer: { type: "integer" },
   int64: { type: "integer", format: "int64" },
   number: { type: "number" },
   bool: { type: "boolean" },
@@ -79,11 +103,11 @@ const SCALARS: Definitions = {
 };
 
 class Reader {
-  readonly #lines: readonly Line[];
+  readonly #lines: readonly (Line | RuleLine)[];
   readonly #definitions: Definitions;
   #next = 0;
 
-  constructor(lines: readonly Line[], definitions: Definitions) {
+  constructor(lines: readonly (Line | RuleLine)[], definitions: Definitions) {
     this.#lines = lines;
     this.#definitions = definitions;
   }
@@ -92,23 +116,47 @@ class Reader {
   object(indent: number): JsonSchema {
     const properties: Record<string, JsonSchema> = {};
     const required: string[] = [];
+    const rules = this.#rules(indent, false);
     for (
       let line = this.#lines[this.#next];
       line !== undefined && line.indent >= indent;
       line = this.#lines[this.#next]
     ) {
-      if (line.indent > indent) throw new Error(`outline: ${JSON.stringify(line.text)} is nested under no object`);
+      if (line.indent > indent || !("text" in line))
+        throw new Error(`outline: line ${this.#next + 1} (${JSON.stringify(line)}) is nested under no object`);
       this.#next++;
       properties[line.name] = this.#field(line);
       if (line.required) required.push(line.name);
     }
-    return { type: "object", properties, ...(required.length === 0 ? {} : { required }) };
+    return {
+      type: "object",
+      properties,
+      ...(required.length === 0 ? {} : { required }),
+      ...(rules.length === 0 ? {} : { "x-kubernetes-validations": rules }),
+    };
+  }
+
+  /** Takes the rule lines at this indentation. */
+  #rules(indent: number, ofList: boolean): ValidationRule[] {
+    const found: ValidationRule[] = [];
+    for (
+      let line = this.#lines[this.#next];
+      line !== undefined && "rule" in line && line.indent === indent && line.ofList === ofList;
+      line = this.#lines[this.#next]
+    ) {
+      found.push(line.rule);
+      this.#next++;
+    }
+    return found;
   }
 
   #field(line: Line): JsonSchema {
+    const next = this.#lines[this.#next];
+    const listRules = next !== undefined && next.indent > line.indent ? this.#rules(next.indent, true) : [];
     const schema = this.#type(line.type, line);
     return {
       ...schema,
+      ...(listRules.length === 0 ? {} : { "x-kubernetes-validations": listRules }),
       ...constraints(line, schema),
       ...(line.description === undefined ? {} : { description: line.description }),
       ...(line.fallback === undefined ? {} : { default: parseDefault(line.fallback, schema) }),
@@ -119,7 +167,12 @@ class Reader {
     if (type.startsWith("[]")) return this.#list(type.slice(2), line);
     if (type.startsWith("set["))
       return listOf(this.#type(type.slice(4, -1), line), { "x-kubernetes-list-type": "set" });
-    if (type.startsWith("map[")) return { type: "object", additionalProperties: this.#type(type.slice(4, -1), line) };
+    if (type.startsWith("map["))
+      return {
+        type: "object",
+        additionalProperties: this.#type(type.slice(4, -1), line),
+        ...(line.options["atomic"] === undefined ? {} : { "x-kubernetes-map-type": "atomic" }),
+      };
     if (type === "object") return this.#nested(line);
     const found = type.startsWith("@") ? this.#definitions[type.slice(1)] : SCALARS[type];
     if (found === undefined) throw new Error(`outline: unknown type in ${JSON.stringify(line.text)}`);
@@ -130,9 +183,12 @@ class Reader {
     const first = this.#lines[this.#next];
     const empty: JsonSchema = { type: "object" };
     const schema = first !== undefined && first.indent > line.indent ? this.object(first.indent) : empty;
-    return line.options["preserve"] === undefined
-      ? schema
-      : { ...schema, "x-kubernetes-preserve-unknown-fields": true };
+    const { preserve, atomic } = line.options;
+    return {
+      ...schema,
+      ...(preserve === undefined ? {} : { "x-kubernetes-preserve-unknown-fields": true }),
+      ...(atomic === undefined ? {} : { "x-kubernetes-map-type": "atomic" }),
+    };
   }
 
   #list(type: string, line: Line): JsonSchema {
@@ -150,16 +206,19 @@ class Reader {
 
 const listOf = (items: JsonSchema, kind: Partial<JsonSchema>): JsonSchema => ({ type: "array", items, ...kind });
 
+/** What `min` and `max` bound, by type. */
+const BOUNDS: Readonly<Record<string, readonly [least: string, most: string]>> = {
+  array: ["minItems", "maxItems"],
+  string: ["minLength", "maxLength"],
+  object: ["minProperties", "maxProperties"],
+  number: ["minimum", "maximum"],
+};
+
 function constraints(line: Line, schema: JsonSchema): Partial<JsonSchema> {
   const { min, max, enum: values, pattern, nullable } = line.options;
   const [lower, upper] = [min, max].map((text) => (text === undefined ? undefined : Number(text)));
-  const bounds =
-    schema.type === "array"
-      ? { minItems: lower, maxItems: upper }
-      : schema.type === "string"
-        ? { minLength: lower, maxLength: upper }
-        : { minimum: lower, maximum: upper };
-  const entries = Object.entries(bounds).filter(([, bound]) => bound !== undefined);
+  const [least, most] = BOUNDS[schema.type ?? "number"] ?? BOUNDS["number"]!;
+  const entries = Object.entries({ [least]: lower, [most]: upper }).filter(([, bound]) => bound !== undefined);
   return {
     ...Object.fromEntries(entries),
     ...(values === undefined ? {} : { enum: values.split("|").map((value) => enumValue(value, schema)) }),

@@ -1,14 +1,17 @@
+import { crds } from "./crds.ts";
 import { playground } from "./playground.ts";
 
 const USAGE = `llmisvc: operator and scheduler for LLMInferenceService
 
 Usage:
   llmisvc playground [flags]   start everything on this machine; -h lists the flags
+  llmisvc crds                 write the CustomResourceDefinitions as YAML
   llmisvc help                 show this text
 `;
 
 const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
   playground,
+  crds,
   help: async () => {
     process.stdout.write(USAGE);
     return 0;

@@ -36,3 +36,14 @@ class Remover {
     };
   }
 }
+
+/**
+ * A copy of a schema whose objects may be given in part: nothing is required and nothing defaulted, except inside of lists,
+ * whose elements are always whole.
+ */
+export function partial(schema: JsonSchema): JsonSchema {
+  const { required: _required, default: _default, properties, ...rest } = schema;
+  if (properties === undefined) return rest;
+  const entries = Object.entries(properties).map(([name, property]) => [name, partial(property)] as const);
+  return { ...rest, properties: Object.fromEntries(entries) };
+}

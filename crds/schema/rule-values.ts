@@ -28,7 +28,7 @@ export function celName(name: string): string {
 export function celValue(value: Json, schema: JsonSchema | undefined, fields?: ReadonlySet<string>): unknown {
   if (typeof value === "number") return schema?.type === "number" || !Number.isInteger(value) ? value : BigInt(value);
   if (typeof value === "string") return schema?.format === "date-time" ? new Date(value) : value;
-  if (Array.isArray(value)) return value.map((item) => celValue(item, schema?.items));
+  if (Array.isArray(value)) return Array.from(value, (item) => celValue(item, schema?.items));
   return isObject(value) ? celObject(value, schema, fields) : value;
 }
 

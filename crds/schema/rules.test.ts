@@ -39,6 +39,8 @@ describe("rules", () => {
     ["isQuantity(self.q) && isIP('10.0.0.1') && isCIDR('10.0.0.0/8') && isURL('http://x/y')", { q: "1" }, true],
     ["'a1b22'.findAll('[0-9]+') == ['1', '22'] && 'a1b22'.find('[0-9]+') == '1'", {}, true],
     ["self.?a.orValue('z') == 'z'", {}, true],
+    ["has(self.x[0].b) && !has(self.x[1].b) && 'has(self.x[' != ''", { x: [{ b: 1 }, {}] }, true],
+    ["self.x.all(e, has(self.m[e].b) || e == 'has(x)')", { x: ["p"], m: { p: { b: 1 } } }, true],
     ["duration('1h') > duration('59m')", {}, true],
   ])("%s of %j is %s", (rule, value, valid) => {
     expect(errorsOf(rule, value)).toEqual(valid ? [] : ['spec: Invalid value: "object": no']);

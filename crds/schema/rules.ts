@@ -2,6 +2,7 @@ import { Environment, Optional, ParseError } from "@marcbachmann/cel-js";
 import { celValue } from "./rule-values.ts";
 import { type ParseQuantity, registerKubernetesFunctions } from "./rule-functions.ts";
 import { type Expression, expressionOf } from "./rule-cost.ts";
+import { widenHas } from "./rule-text.ts";
 import type { RuleEngine } from "./nodes.ts";
 import type { FieldError, FieldErrorKind, Json, JsonSchema, ValidationRule } from "./types.ts";
 
@@ -48,8 +49,9 @@ export function createRuleEngine(parseQuantity: ParseQuantity): RuleEngine {
 
 function compileRule(environment: Environment, rule: ValidationRule): Program {
   try {
-    const run = environment.parse(rule.rule);
-    const message = rule.messageExpression === undefined ? undefined : environment.parse(rule.messageExpression);
+    const run = environment.parse(widenHas(rule.rule));
+    const message =
+      rule.messageExpression === undefined ? undefined : environment.parse(widenHas(rule.messageExpression));
     return { rule, run, message, ...expressionOf([run.ast, message?.ast]) };
   } catch (error) {
     if (!(error instanceof ParseError)) throw error;
