@@ -21,6 +21,8 @@ message ProcessingRequest {
   oneof request { HttpHeaders request_headers = 2; HttpHeaders response_headers = 3; HttpBody request_body = 4;
     HttpBody response_body = 5; HttpTrailers request_trailers = 6; HttpTrailers response_trailers = 7; }
   Metadata metadata_context = 8;
+  map<string, Struct> attributes = 9;
+  bool observability_mode = 10;
   ProtocolConfiguration protocol_config = 11;
 }
 message HeaderValueOption { HeaderValue header = 1; }

@@ -51,6 +51,8 @@ export class RequestPhase {
   #attributes: ProcessingMessage["attributes"] = [];
   #state: "new" | "collecting" | "echoing" | "deciding" | "done" = "new";
   #trailersDue = false;
+  /** Whether the proxy shows the headers, and so takes changes of them. */
+  #headersShown = false;
   receivedAtMs = 0;
 
   constructor(context: ExtProcContext, host: RequestHost) {
@@ -61,13 +63,8 @@ export class RequestPhase {
 
   onHeaders(message: ProcessingMessage): void {
     if (this.#state !== "new") return this.#ignore(message);
-    this.receivedAtMs = this.#context.now();
-    this.#headers = message.headers;
-    this.#attributes = message.attributes;
-    this.#mode = message.modes?.request ?? this.#mode;
-    this.#noteMetadata(message);
-    this.#identify(message.headers);
-    this.#state = "collecting";
+    this.#headersShown = true;
+    this.#begin(message);
     if (message.endOfStream) return this.#routeBodyless("headers");
     if (isUpgrade(message.headers) || this.#mode === BODY_MODE.none || this.#mode === BODY_MODE.streamed) {
       this.#routeBodyless("headers");
@@ -79,7 +76,19 @@ export class RequestPhase {
     if (this.#isBuffered) this.#answerHeaders(NO_MUTATION, undefined);
   }
 
+  /** Takes over what the first message of a stream tells. */
+  #begin(message: ProcessingMessage): void {
+    this.receivedAtMs = this.#context.now();
+    this.#headers = message.headers;
+    this.#attributes = message.attributes;
+    this.#mode = message.modes?.request ?? this.#mode;
+    this.#noteMetadata(message);
+    this.#identify(message.headers);
+    this.#state = "collecting";
+  }
+
   onBody(message: ProcessingMessage): void {
+    if (this.#state === "new") this.#begin(message);
     this.#noteMetadata(message);
     if (this.#state === "echoing") return this.#echo(message);
     if (this.#state !== "collecting") return this.#ignore(message);
@@ -245,8 +254,8 @@ export class RequestPhase {
     if (this.#isBuffered && ending === "trailers") return this.#host.send(answers.finish());
     if (this.#isBuffered) answers.body(ANSWER.requestBody, mutation, changed ? body : undefined, metadata);
     else {
-      answers.streamedBody(ANSWER.requestBody, body, ending === "body");
-      answers.headers(ANSWER.requestHeaders, mutation, metadata);
+      answers.streamedBody(ANSWER.requestBody, body, ending === "body", this.#headersShown ? undefined : metadata);
+      if (this.#headersShown) answers.headers(ANSWER.requestHeaders, mutation, metadata);
     }
     this.#host.send(answers.finish());
   }
