@@ -32,6 +32,11 @@ function everything(plugins: PluginTable): Written {
 function readProfile(profile: Written, path: string, plugins: PluginTable, report: Report): ProfileSpec {
   profile.plugins.forEach(({ pluginRef: value }, index) => {
     if (value === "" || plugins.has(value)) return;
+    if (plugins.isType(value)) {
+      report.warn(`${path}.plugins[${index}].pluginRef: "${value}" is not declared; added with its defaults`);
+      plugins.inject(value);
+      return;
+    }
     const remedy = suggest(value, plugins.names());
     report.error({ path: `${path}.plugins[${index}].pluginRef`, value, cause: "names no plugin", remedy });
   });

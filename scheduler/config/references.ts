@@ -12,12 +12,18 @@ const METRICS_EXTRACTOR = "core-metrics-extractor";
 const DEFAULT_POLICIES = ["fcfs-ordering-policy", "global-strict-fairness-policy", "static-usage-limit-policy"];
 
 /** Reports a name that is no plugin, or a plugin of another kind. */
-function checkKind(plugins: PluginTable, name: string, kind: PluginKind, path: string, report: Report): void {
+function checkKind(
+  plugins: PluginTable,
+  name: string,
+  kind: PluginKind | undefined,
+  path: string,
+  report: Report,
+): void {
   const spec = plugins.get(name);
   if (spec === undefined && plugins.has(name)) return;
   if (spec === undefined)
     report.error({ path, value: name, cause: "names no plugin", remedy: suggest(name, plugins.names()) });
-  else if (!isKind(spec, kind))
+  else if (kind !== undefined && !isKind(spec, kind))
     report.error({ path, value: name, cause: `is not a ${kind}`, remedy: `name a plugin of kind ${kind}` });
 }
 

@@ -141,8 +141,10 @@ export class ResponsePhase {
   }
 
   #measure(body: Buffer, nowMs: number): void {
-    if (this.#firstByteAtMs === undefined) this.#firstByteAtMs = nowMs;
-    else if (this.#isStreaming) this.#series.gap(nowMs - this.#lastByteAtMs);
+    if (this.#firstByteAtMs === undefined) {
+      this.#firstByteAtMs = nowMs;
+      if (this.#route?.ticket !== undefined) this.#context.director.onFirstChunk?.(this.#route.ticket);
+    } else if (this.#isStreaming) this.#series.gap(nowMs - this.#lastByteAtMs);
     this.#lastByteAtMs = nowMs;
     this.#bytes += body.length;
     this.#usage?.push(body);

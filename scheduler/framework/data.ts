@@ -1,5 +1,6 @@
 /** Data that producers hand to other plugins: keys, record types, and where the default producer is found. */
 import type { Cycle } from "./cycle.ts";
+import { type Field, text } from "./parameters.ts";
 
 /** Identity and record type of produced data. `create` makes an empty record for one request. */
 export interface DataKey<T> {
@@ -41,8 +42,41 @@ export interface TokenizedPrompt {
   prompts: readonly Uint8Array[];
   /** Tokens over all prompts. */
   tokenCount: number;
-  /** Images, videos and audio parts. */
-  multimodalCount: number;
+}
+
+/** Images, videos and audio of a request, each distinct one once. */
+export interface MultimodalParts {
+  parts: readonly { readonly modality: string; readonly hash: string }[];
+}
+
+/** Parts of this request whose embeddings each candidate is believed to hold. `matched` is indexed by slot. */
+export interface MultimodalMatch {
+  matched: Float64Array;
+  /** Parts of the request; 0: text alone. */
+  requested: number;
+}
+
+/** Session that a request belongs to; "" when it tells none. */
+export interface SessionId {
+  id: string;
+}
+
+/** Predicted latency of this request on each candidate, in ms. Arrays are indexed by slot; NaN: no prediction. */
+export interface LatencyPrediction {
+  ttftMs: Float64Array;
+  tpotMs: Float64Array;
+  /** What is left of the objective; negative when it would be missed. */
+  ttftHeadroomMs: Float64Array;
+  tpotHeadroomMs: Float64Array;
+  /** Requests sent to the endpoint and not finished. */
+  dispatched: Float64Array;
+  /** False when nobody predicted for this request. */
+  known: boolean;
+}
+
+/** Names of the pod labels that tell where an endpoint runs, tightest first. */
+export interface Topology {
+  labels: readonly string[];
 }
 
 /** Load that this process has sent to each endpoint and not yet seen answered. Indexed by slot; live. */
@@ -67,7 +101,44 @@ export const PREFIX_MATCH: DataKey<PrefixMatch> = {
 export const TOKENIZED_PROMPT: DataKey<TokenizedPrompt> = {
   name: "TokenizedPrompt",
   defaultProducer: "token-producer",
-  create: () => ({ prompts: [], tokenCount: 0, multimodalCount: 0 }),
+  create: () => ({ prompts: [], tokenCount: 0 }),
+};
+
+export const MULTIMODAL_PARTS: DataKey<MultimodalParts> = {
+  name: "MultimodalParts",
+  defaultProducer: "token-producer",
+  create: () => ({ parts: [] }),
+};
+
+export const MULTIMODAL_MATCH: DataKey<MultimodalMatch> = {
+  name: "MultiModalEncoderCacheMatchInfoKey",
+  defaultProducer: "mm-embeddings-cache-producer",
+  create: () => ({ matched: EMPTY, requested: 0 }),
+};
+
+export const SESSION_ID: DataKey<SessionId> = {
+  name: "SessionIDDataKey",
+  defaultProducer: "session-id-producer",
+  create: () => ({ id: "" }),
+};
+
+export const LATENCY_PREDICTION: DataKey<LatencyPrediction> = {
+  name: "LatencyPredictionInfoDataKey",
+  defaultProducer: "predicted-latency-producer",
+  create: () => ({
+    ttftMs: EMPTY,
+    tpotMs: EMPTY,
+    ttftHeadroomMs: EMPTY,
+    tpotHeadroomMs: EMPTY,
+    dispatched: EMPTY,
+    known: false,
+  }),
+};
+
+export const TOPOLOGY: DataKey<Topology> = {
+  name: "Topology",
+  defaultProducer: "topology-extractor",
+  create: () => ({ labels: [] }),
 };
 
 export const IN_FLIGHT_LOAD: DataKey<InFlightLoad> = {
@@ -95,6 +166,13 @@ export const CORE_METRICS = {
   activeModels: coreMetric("ActiveModels"),
   waitingModels: coreMetric("WaitingModels"),
 } as const;
+
+/** A parameter that names the producer of `key`; empty means the default one. */
+export function producerName(key: DataKey<unknown>): Field<string> {
+  const fallback = key.defaultProducer ?? "";
+  const inner = text({ doc: `Name of the producer of ${key.name}.`, default: fallback });
+  return { ...inner, read: (value, path, report) => inner.read(value, path, report) || fallback };
+}
 
 /** `column` if it has at least `length` items, else a longer one with the same content. */
 export function grown(column: Float64Array, length: number): Float64Array {

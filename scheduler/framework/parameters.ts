@@ -118,7 +118,9 @@ export function text(options: Options<string> & { readonly nonEmpty?: boolean })
 }
 
 /** One of a fixed set of texts. */
-export function choice<T extends string>(options: Options<T> & { readonly of: readonly T[] }): Field<T> {
+export function choice<const T extends string>(
+  options: { readonly doc: string; readonly default: NoInfer<T> } & { readonly of: readonly T[] },
+): Field<T> {
   return field<T>(options, `one of ${options.of.join(", ")}`, (value) => {
     const found = options.of.find((item) => item === value);
     return found === undefined ? { cause: "is not a known value" } : { ok: found };

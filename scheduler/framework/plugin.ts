@@ -122,7 +122,9 @@ export type MetadataWrites = ReadonlyMap<string, ReadonlyMap<string, number>>;
 export interface ResponseHooks {
   /** Returns headers to set on the answer, if any. */
   onResponseHeaders(ticket: Ticket, headers: Headers, servedEndpoint: string | undefined): HeaderWrites | undefined;
-  /** `first` marks the first chunk. Only called when `wantsResponseBody` of the instance is true. */
+  /** The first byte of the answer's body arrived. */
+  onFirstChunk(ticket: Ticket): void;
+  /** A chunk arrived; `first` marks the first one. Only called when `wantsResponseBody` of the instance is true. */
   onResponseBody(ticket: Ticket, chunk: Buffer, first: boolean, endOfStream: boolean): void;
   /** At the end of the answer: values to hand to the proxy, computed from the token counts. */
   onUsage(ticket: Ticket, usage: Usage): MetadataWrites | undefined;
@@ -173,6 +175,8 @@ export interface PluginContext {
   readonly endpoints: EndpointColumns;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
+  /** HTTP client for plugins that ask other services. */
+  readonly fetch: typeof fetch;
   /** Environment of the process. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Handle to data made by the instance named `producer`. */
@@ -197,7 +201,8 @@ export interface PluginReference {
   readonly name: string;
   /** Path of the parameter within `parameters`. */
   readonly path: string;
-  readonly kind: PluginKind;
+  /** What the plugin has to be; undefined: anything. */
+  readonly kind?: PluginKind | undefined;
 }
 
 /** Old spellings of parameters, rewritten before they are read. */

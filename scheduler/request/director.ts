@@ -243,6 +243,7 @@ export function createDirector(options: DirectorOptions): Director {
     },
     onResponseBody: (ticket, chunk, first, end) =>
       each(ticket, (plugin, own) => plugin.onResponseBody?.(own, chunk, first, end)),
+    onFirstChunk: (ticket) => each(ticket, (plugin, own) => plugin.onFirstChunk?.(own)),
     responseMetadata: (ticket, usage) => {
       let merged: Map<string, ReadonlyMap<string, MetadataValue>> | undefined;
       each(ticket, (plugin, own) => {

@@ -207,6 +207,8 @@ export interface Director {
     headers: Headers,
     servedEndpoint: string | undefined,
   ): readonly HeaderChange[] | undefined;
+  /** The first byte of the answer's body arrived. */
+  onFirstChunk?(ticket: unknown): void;
   /** A chunk of the answer's body arrived (bytes are only valid during the call); `first` marks the first one. */
   onResponseBody(ticket: unknown, chunk: Buffer, first: boolean, endOfStream: boolean): void;
   /** Dynamic metadata that goes to the proxy with the answer's end; undefined: none. */

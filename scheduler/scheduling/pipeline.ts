@@ -6,6 +6,7 @@ import type { Plugin, PluginContext, PluginKind } from "../framework/plugin.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { MetricsRegistry } from "../../telemetry/metrics.ts";
 import { SchedulingCycle } from "./cycle.ts";
+import { reusing } from "./plugin-metrics.ts";
 import { createProfile, type Profile } from "./profile.ts";
 
 /** What plugins are made with. */
@@ -15,6 +16,8 @@ export interface PipelineOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
+  /** HTTP client of plugins; default: the runtime's. */
+  readonly fetch?: typeof fetch;
   /** Environment of the process, for plugins that outside services are configured by. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
@@ -126,14 +129,15 @@ class Builder {
   }
 
   #context({ name }: PluginSpec, index: number): PluginContext {
-    const { config, endpoints, logger, metrics, environment = {} } = this.#options;
+    const { config, endpoints, logger, metrics, environment = {}, fetch = globalThis.fetch } = this.#options;
     return {
       name,
       index,
       endpoints,
       logger: logger.child({ plugin: name }),
-      metrics,
+      metrics: reusing(metrics),
       environment,
+      fetch,
       data: (key, producer) => this.#handle(key, producer),
       isConsumed: (key, producer) =>
         config.plugins.some(({ definition, parameters }) =>

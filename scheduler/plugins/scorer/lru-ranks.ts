@@ -19,6 +19,11 @@ export class LruRanks {
     this.#order.delete(slot);
   }
 
+  /** Slots from the one used longest ago on, at most `limit`. */
+  oldestFirst(limit: number): readonly number[] {
+    return [...this.#order.keys()].slice(0, limit);
+  }
+
   /**
    * Scores fall evenly from 1 to 0 over never used slots in their order, then used ones from the oldest on. Only the
    * given slots take a rank.

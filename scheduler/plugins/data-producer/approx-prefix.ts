@@ -1,0 +1,128 @@
+/** Predicts cached prompt prefixes from past decisions: what the producers of that kind share. */
+import { type DataUse, grown, PREFIX_MATCH, TOKENIZED_PROMPT } from "../../framework/data.ts";
+import type { EndpointColumns } from "../../framework/endpoint.ts";
+import { bool, integer, object } from "../../framework/parameters.ts";
+import { type AnyPluginDefinition, definePlugin } from "../../framework/plugin.ts";
+import { chainSeed, hashChain, hashKey } from "../../prefix/hash-chain.ts";
+import { PrefixIndex } from "../../prefix/prefix-index.ts";
+
+/** Smallest block: smaller ones cost more to look up than they tell apart. */
+const MIN_BLOCK_TOKENS = 64;
+const DEFAULT_BLOCK_TOKENS = 16;
+const DEFAULT_CAPACITY = 31_250;
+const BYTES_PER_TOKEN = 4;
+
+const parameters = object({
+  autoTune: bool({ doc: "Take block size and capacity from the engines' metrics.", default: true }),
+  blockSizeTokens: integer({ doc: "Tokens of a block; at least 64 are used.", default: DEFAULT_BLOCK_TOKENS, min: 1 }),
+  blockSize: integer({ doc: "Former name of blockSizeTokens.", default: 0, min: 0 }),
+  maxPrefixTokensToMatch: integer({
+    doc: "Tokens of a prompt that are looked at; 0: no limit.",
+    default: 131_072,
+    min: 0,
+  }),
+  maxPrefixBlocksToMatch: integer({ doc: "Limit in blocks where there is none in tokens.", default: 2048, min: 0 }),
+  lruCapacityPerServer: integer({ doc: "Blocks remembered for each endpoint.", default: DEFAULT_CAPACITY }),
+});
+type Parameters = typeof parameters.fallback;
+
+function configuredBlock({ blockSize, blockSizeTokens }: Parameters): number {
+  return blockSize > 0 && blockSizeTokens === DEFAULT_BLOCK_TOKENS ? blockSize : blockSizeTokens;
+}
+
+/** Block size for a request: that of the first candidate whose engine tells it, else the configured one. */
+function blockTokens(given: Parameters, endpoints: EndpointColumns, slot: number): number {
+  const told = given.autoTune ? (endpoints.cacheBlockSize[slot] ?? 0) : 0;
+  return Math.max(told > 0 ? told : configuredBlock(given), MIN_BLOCK_TOKENS);
+}
+
+function maxBlocks({ maxPrefixTokensToMatch, maxPrefixBlocksToMatch }: Parameters, block: number): number {
+  if (maxPrefixTokensToMatch > 0) return Math.floor(maxPrefixTokensToMatch / block);
+  return maxPrefixBlocksToMatch > 0 ? maxPrefixBlocksToMatch : Infinity;
+}
+
+/** Engine blocks are smaller than ours: the capacity is converted, so that both hold the same number of tokens. */
+function capacity(given: Parameters, endpoints: EndpointColumns, slot: number, block: number): number {
+  const engineTokens = (endpoints.cacheNumBlocks[slot] ?? 0) * (endpoints.cacheBlockSize[slot] ?? 0);
+  if (given.autoTune && engineTokens > 0) return Math.max(1, Math.floor(engineTokens / block));
+  return given.lruCapacityPerServer > 0 ? given.lruCapacityPerServer : DEFAULT_CAPACITY;
+}
+
+const TOKENS: DataUse = { key: TOKENIZED_PROMPT, producer: "token-producer" };
+const RATIO_BUCKETS = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1];
+const BYTE_BUCKETS = [0, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536];
+const LABELS = ["plugin_name", "plugin_type"];
+
+/** A producer that learns from decisions which prompts each endpoint has seen. */
+export function approxPrefixProducer(type: string, stability: "alpha" | "beta"): AnyPluginDefinition {
+  return definePlugin({
+    type,
+    kinds: ["data-producer", "pre-request"],
+    stability,
+    description: "Predicts from past decisions which prefixes of prompts each endpoint has cached.",
+    parameters,
+    consumes: () => [TOKENS],
+    produces: [PREFIX_MATCH],
+    create: (given, context) => {
+      const index = new PrefixIndex();
+      const match = context.data(PREFIX_MATCH, context.name);
+      const tokens = context.data(TOKENIZED_PROMPT, TOKENS.producer);
+      const twin = (name: string) => ({
+        name: `llm_d_epp_${name}`,
+        labels: LABELS,
+        aliases: [{ name: `inference_extension_${name}` }],
+      });
+      const ratios = context.metrics
+        .histogram({
+          ...twin("prefix_indexer_hit_ratio"),
+          help: "Share of the prompt that was cached.",
+          buckets: RATIO_BUCKETS,
+        })
+        .labels(context.name, type);
+      const bytes = context.metrics
+        .histogram({ ...twin("prefix_indexer_hit_bytes"), help: "Cached bytes of the prompt.", buckets: BYTE_BUCKETS })
+        .labels(context.name, type);
+      const size = context.metrics
+        .gauge({ ...twin("prefix_indexer_size"), help: "Blocks that are remembered." })
+        .labels(context.name, type);
+      /** Hashes of the request that is being decided, one list for each prompt. */
+      let prompts: number[][] = [];
+      let block = MIN_BLOCK_TOKENS;
+      return {
+        produce: (cycle) => {
+          const { request, candidates, candidateCount, endpoints } = cycle;
+          block = blockTokens(given, endpoints, candidates[0] ?? 0);
+          const seed = chainSeed(request.targetModel, request.body.cacheSalt);
+          prompts = tokens.of(cycle).prompts.map((prompt) => {
+            const hashes: number[] = [];
+            hashChain(prompt, seed, block, maxBlocks(given, block), (hash) => hashes.push(hashKey(hash)));
+            return hashes;
+          });
+          const record = match.of(cycle);
+          record.match = grown(record.match, endpoints.capacity);
+          record.cachedBlocks = record.match;
+          record.totalBlocks = prompts.reduce((sum, hashes) => sum + hashes.length, 0);
+          record.blockSizeTokens = block;
+          for (let i = 0; i < candidateCount; i++) {
+            const slot = candidates[i] ?? 0;
+            record.match[slot] = prompts.reduce((sum, hashes) => sum + index.match(slot, hashes), 0);
+          }
+        },
+        preRequest: (cycle, decision) => {
+          const primary = decision.primary.slots[0] ?? 0;
+          const { match: matched, totalBlocks } = match.of(cycle);
+          if (totalBlocks > 0) {
+            ratios.observe((matched[primary] ?? 0) / totalBlocks);
+            bytes.observe((matched[primary] ?? 0) * block * BYTES_PER_TOKEN);
+          }
+          const prefill = decision.results.get(context.stages.prefill)?.slots[0] ?? primary;
+          for (const slot of new Set([primary, prefill]))
+            for (const hashes of prompts) index.add(slot, hashes, capacity(given, cycle.endpoints, slot, block));
+          size.set(index.size);
+        },
+        onEndpointRemoved: (slot) => index.remove(slot),
+        dumpState: () => ({ blocks: index.size }),
+      };
+    },
+  });
+}

@@ -1,0 +1,12 @@
+import { definePlugin } from "../../framework/plugin.ts";
+import { metricsSource } from "./http-source.ts";
+
+/** Metrics pages of other clusters' schedulers. */
+export const multiclusterMetricsDataSource = definePlugin({
+  type: "multicluster-metrics-data-source",
+  kinds: ["data-source"],
+  stability: "alpha",
+  description: "Reads the metrics pages of other clusters' schedulers.",
+  limits: "not read: multi-cluster attributes are absent",
+  parameters: metricsSource({ scheme: "https", path: "/metrics", port: 0, skip: false }),
+});

@@ -1,0 +1,12 @@
+import { noParameters } from "../../framework/parameters.ts";
+import { definePlugin } from "../../framework/plugin.ts";
+
+/** Running requests of negative priority may be ended. */
+export const sheddableEvictionFilter = definePlugin({
+  type: "sheddable-eviction-filter",
+  kinds: ["eviction-filter"],
+  stability: "alpha",
+  description: "Running requests of negative priority may be ended.",
+  parameters: noParameters(),
+  handledBy: "flow control",
+});

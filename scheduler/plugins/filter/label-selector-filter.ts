@@ -1,0 +1,4 @@
+import { selectorFilter } from "./selector.ts";
+
+/** Keeps endpoints that a label selector matches. */
+export const labelSelectorFilter = selectorFilter("label-selector-filter");

@@ -1,0 +1,4 @@
+import { orderingPolicy } from "./ordering.ts";
+
+/** First come, first served. */
+export const fcfsOrderingPolicy = orderingPolicy("fcfs-ordering-policy", "First come, first served.");

@@ -1,0 +1,4 @@
+import { parserType } from "./parser.ts";
+
+/** Reads generate requests of SGLang. */
+export const sglanghttpParser = parserType("sglanghttp-parser", "Reads generate requests of SGLang.");

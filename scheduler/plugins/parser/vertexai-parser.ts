@@ -1,0 +1,4 @@
+import { parserType } from "./parser.ts";
+
+/** Reads prediction requests of Vertex AI. */
+export const vertexaiParser = parserType("vertexai-parser", "Reads prediction requests of Vertex AI.");
