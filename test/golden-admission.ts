@@ -17,7 +17,6 @@ export const ADMISSION_BY_DESIGN: readonly (readonly [string, RegExp])[] = [
     'the recording lost the quotes of the text "y", which the manifest has: it is text here',
     /^refused there: .*(of type string: "boolean"|cannot unmarshal bool into Go struct field EnvVar)/,
   ],
-  ["the scheduler's own validator checks its configuration at apply", /^refused here: .*scheduler\.config\.inline/],
   ["schema defaults are applied after merging, so that they hide nothing", /^default: /],
 ];
 
