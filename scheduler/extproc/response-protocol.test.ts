@@ -156,6 +156,7 @@ describe("evicted, cancelled, closed", () => {
       handle,
       wantsResponseBody: false,
       onResponseHeaders: () => undefined,
+      onFirstChunk: () => undefined,
       responseMetadata: () => undefined,
       onComplete: (_: unknown, summary: ResponseSummary) => void ended.push(summary),
     };
