@@ -14,10 +14,11 @@ export interface Watch {
   readonly transform?: (object: KubeObject) => KubeObject;
 }
 
-/** Labels by which the Services behind Gateways are found (Gateway API; Envoy Gateway). */
+/** Labels by which the Services that gateways bring along are found (Gateway API; Envoy Gateway; Istio's beside pools). */
 export const GATEWAY_SERVICE_LABELS = [
   "gateway.networking.k8s.io/gateway-name",
   "gateway.envoyproxy.io/owning-gateway-name",
+  "istio.io/inferencepool-name",
 ] as const;
 
 /** Kinds that routes and presets are made of: few objects, all of which a service may refer to. */

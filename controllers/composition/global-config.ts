@@ -58,6 +58,14 @@ export interface WvaSettings {
   readonly triggerAuthKind: string;
 }
 
+/** Key `optionalObjects`, which KServe does not know: objects that the operator makes only where it is told to. */
+export interface OptionalObjects {
+  /** PodDisruptionBudgets of model servers and schedulers. */
+  readonly disruptionBudgets: boolean;
+  /** PodMonitors and ServiceMonitors of the Prometheus operator. */
+  readonly monitors: boolean;
+}
+
 /** What the operator reads from the ConfigMap `inferenceservice-config`, with every default filled in. */
 export interface GlobalConfig {
   readonly ingress: IngressSettings;
@@ -67,6 +75,7 @@ export interface GlobalConfig {
   readonly expirationAnnotations: readonly string[];
   readonly wva: WvaSettings | undefined;
   readonly localModelEnabled: boolean;
+  readonly optionalObjects: OptionalObjects;
 }
 
 /** Outcome of `parseGlobalConfig`: on errors the previous configuration stays in force. */
@@ -271,6 +280,7 @@ export function parseGlobalConfig(
 ): GlobalConfigResult {
   const errors: string[] = [];
   const section = (name: string): Section => new Section(data ?? {}, name, errors);
+  const optional = section("optionalObjects");
   const config: GlobalConfig = {
     ingress: ingressSettings(section("ingress"), systemNamespace),
     storageInitializer: storageSettings(section("storageInitializer")),
@@ -278,6 +288,10 @@ export function parseGlobalConfig(
     expirationAnnotations: expirationAnnotations(section("scheduler")),
     wva: wvaSettings(section("autoscaling-wva-controller-config")),
     localModelEnabled: section("localModel").boolean("enabled", false),
+    optionalObjects: {
+      disruptionBudgets: optional.boolean("disruptionBudgets", false),
+      monitors: optional.boolean("monitors", false),
+    },
   };
   if (errors.length === 0) return { kind: "parsed", config };
   return {

@@ -1,5 +1,6 @@
 import type { KubeObject } from "../../kube/types.ts";
 import { SCALING_ERROR, buildAutoscalers } from "../scaling/autoscalers.ts";
+import { buildDestinationRules } from "../router/destination-rule.ts";
 import { buildHttpRoute } from "../router/http-route.ts";
 import { buildSchedulerDeployment, SCHEDULER_ERROR } from "../scheduler/deployment.ts";
 import { buildInferencePools } from "../scheduler/inference-pool.ts";
@@ -9,7 +10,9 @@ import { buildTokenizer } from "../scheduler/tokenizer.ts";
 import type { PartCondition } from "../status/conditions.ts";
 import { buildClaimTemplate } from "../workload/claim-template.ts";
 import { SINGLE_NODE_ERROR, buildDeployments } from "../workload/deployment.ts";
+import { buildDisruptionBudgets } from "../workload/disruption-budget.ts";
 import { MULTI_NODE_ERROR, buildLeaderWorkerSets } from "../workload/leader-worker-set.ts";
+import { buildMonitors } from "../workload/monitors.ts";
 import { buildWorkloadRbac } from "../workload/rbac.ts";
 import { buildWorkloadService } from "../workload/service.ts";
 import { buildTlsSecret } from "../workload/tls.ts";
@@ -35,6 +38,11 @@ export const WORKLOAD_STEPS: readonly Step[] = [
   { condition: "MainWorkloadReady", reason: SINGLE_NODE_ERROR, builders: [buildWorkloadRbac, buildDeployments] },
   { condition: "MainWorkloadReady", reason: "ReconcileWorkloadServiceError", builders: [buildWorkloadService] },
   { condition: "MainWorkloadReady", reason: SCALING_ERROR, builders: [buildAutoscalers] },
+  {
+    condition: "MainWorkloadReady",
+    reason: "ReconcileOptionalObjectsError",
+    builders: [buildDisruptionBudgets, buildMonitors],
+  },
 ];
 
 /** Everything that routes to it. Not reached while Gateways or routes that the service refers to are missing. */
@@ -50,5 +58,5 @@ export const ROUTER_STEPS: readonly Step[] = [
       buildInferencePools,
     ],
   },
-  { condition: "HTTPRoutesReady", reason: ROUTE_ERROR, builders: [buildHttpRoute] },
+  { condition: "HTTPRoutesReady", reason: ROUTE_ERROR, builders: [buildHttpRoute, buildDestinationRules] },
 ];

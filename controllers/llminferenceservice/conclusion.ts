@@ -1,6 +1,14 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { objectAt } from "../composition/json.ts";
-import { type Condition, type Marks, isOnTheWay, parseConditions, settleConditions } from "../status/conditions.ts";
+import { compact } from "../json-edit.ts";
+import {
+  type Condition,
+  type Marks,
+  isOnTheWay,
+  notReady,
+  parseConditions,
+  settleConditions,
+} from "../status/conditions.ts";
 import { assembleStatus } from "../status/status.ts";
 import { asJson } from "./pass.ts";
 import type { LiveRef, PlanInput } from "./plan.ts";
@@ -55,6 +63,13 @@ function failureEvents(before: readonly Condition[], after: readonly Condition[]
   });
 }
 
+/** A routing group that falls apart is told when it does, and when its members change. */
+function divergenceEvents(before: readonly Condition[], after: readonly Condition[]): readonly PlannedEvent[] {
+  const [old, now] = [before, after].map((list) => list.find((condition) => condition.type === "GroupDegraded"));
+  if (now?.status !== "True" || old?.message === now.message) return [];
+  return [warning(now.reason ?? "MemberDivergence", now.message ?? "")];
+}
+
 function readinessEvents(name: string, before: readonly Condition[], after: readonly Condition[]): PlannedEvent[] {
   const [old, now] = [before, after].map((list) => list.find((condition) => condition.type === "Ready")?.status);
   if (now === "True" && old !== "True")
@@ -103,7 +118,17 @@ export function conclude(input: PlanInput, findings: Findings): Conclusion {
       ...compositionEvents(input),
       ...replacementEvents(findings.replaced ?? []),
       ...failureEvents(previous, conditions, findings.failures),
+      ...divergenceEvents(previous, conditions),
       ...readinessEvents(service.metadata.name, previous, conditions),
     ],
   };
+}
+
+/** The status of a deleted service that waits for other members of its routing group. `nowMs`: wall clock. */
+export function finalizingStatus(status: JsonObject | undefined, routes: readonly string[], nowMs: number): JsonObject {
+  const message = `deleted when these routes of its routing group send it no more requests: ${routes.join(", ")}`;
+  const marks: Marks = { GroupReady: notReady("FinalizationPending", message) };
+  const options = { now: timestamp(nowMs), reached: true };
+  const conditions = settleConditions(parseConditions(status?.["conditions"]), marks, options);
+  return { ...status, conditions: conditions.map((condition) => compact({ ...condition })) };
 }

@@ -7,6 +7,7 @@ import type { Composition, CompositionFailure, CompositionFailureReason } from "
 import { sameJson } from "../json-edit.ts";
 import { childNames } from "../names.ts";
 import type { RouteView } from "../router/gateway.ts";
+import { groupMarks } from "../router/group-readiness.ts";
 import { managedRouteSpec } from "../router/http-route.ts";
 import { invalidReferences, referencedRoutes } from "../router/references.ts";
 import { type ServiceUrl, ROUTE_ERROR, discoverUrls } from "../router/urls.ts";
@@ -222,7 +223,12 @@ function observed(pass: Pass, routing: Routing, outcome: Outcome, earlier: JsonO
   const known = outcome.complete && Object.keys(addressFailures).length === 0;
   return {
     failures,
-    marks: { ...workloadMarks(pass), ...scalingMarks(pass), ...routerMarks(pass, routing.routes, routing.managed) },
+    marks: {
+      ...workloadMarks(pass),
+      ...scalingMarks(pass),
+      ...groupMarks(pass),
+      ...routerMarks(pass, routing.routes, routing.managed),
+    },
     found: known
       ? reachedStatus(pass, { routes: routing.routes, urls })
       : { ...earlierStatus(earlier), workloads: workloadsStatus(pass) },

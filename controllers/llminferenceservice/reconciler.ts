@@ -21,6 +21,8 @@ import type { Step } from "./children.ts";
 import { objectAt } from "../composition/json.ts";
 import type { CertificateBundle, CertificateRequest, ClusterView, OperatorSettings } from "./pass.ts";
 import { asJson } from "./pass.ts";
+import { routesToMember } from "../router/group.ts";
+import { finalizingStatus } from "./conclusion.ts";
 import { type LiveRef, type Plan, plan } from "./plan.ts";
 import { clusterBindings } from "./sweep.ts";
 
@@ -29,6 +31,10 @@ export const FINALIZER = "serving.kserve.io/llmisvc-finalizer";
 
 /** After a refusal that only a change cures, which need not be of an object that is watched: a quota, a policy, a webhook. */
 const REFUSED_RETRY_MS = 30_000;
+
+/** How long a deleted member of a routing group waits between looks at the others' routes, and at most in all. */
+const GROUP_WAIT_MS = 5_000;
+const LONGEST_GROUP_WAIT_MS = 600_000;
 
 /** Everything a reconciler works with. */
 export interface ReconcilerOptions {
@@ -59,9 +65,8 @@ export class ServiceReconciler {
       this.#options.dependencies.set(keyOf(key), new Set());
       return {};
     }
-    if (service.metadata.deletionTimestamp !== undefined) await this.#finalize(service);
-    else return await this.#settle(await this.#withFinalizer(service));
-    return {};
+    if (service.metadata.deletionTimestamp !== undefined) return await this.#finalize(service);
+    return await this.#settle(await this.#withFinalizer(service));
   }
 
   /** A pass that notes what it looks up, so that a change of that wakes the service again. */
@@ -212,17 +217,24 @@ export class ServiceReconciler {
     return await this.#writeFinalizers(service, [...finalizers, FINALIZER]);
   }
 
-  async #finalize(service: KubeObject): Promise<void> {
+  async #finalize(service: KubeObject): Promise<ReconcileResult> {
     const finalizers = service.metadata.finalizers ?? [];
-    if (!finalizers.includes(FINALIZER)) return;
+    if (!finalizers.includes(FINALIZER)) return {};
     const { name, namespace = "" } = service.metadata;
     const names = childNames(namespace, name);
-    const { cluster } = this.#options;
+    const { cluster, wallMs } = this.#options;
+    const routes = routesToMember({ cluster, namespace, name, names }, asJson(service)?.["spec"]);
+    const deletedMs = Date.parse(service.metadata.deletionTimestamp ?? "");
+    if (routes.length > 0 && wallMs() - deletedMs < LONGEST_GROUP_WAIT_MS) {
+      await this.#writeStatus(service, finalizingStatus(objectAt(asJson(service), "status"), routes, wallMs()));
+      return { requeueAfterMs: GROUP_WAIT_MS };
+    }
     for (const reference of clusterBindings({ cluster, namespace, name, names })) await this.#delete(reference);
     await this.#writeFinalizers(
       service,
       finalizers.filter((finalizer) => finalizer !== FINALIZER),
     );
+    return {};
   }
 
   async #writeFinalizers(service: KubeObject, finalizers: readonly string[]): Promise<KubeObject> {

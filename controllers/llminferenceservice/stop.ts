@@ -25,6 +25,8 @@ export function stoppedMarks(spec: JsonObject): Marks {
     PrefillWorkerWorkloadReady: when(multiNodePrefill),
     ScalingReady: ABSENT,
     PrefillScalingReady: ABSENT,
+    GroupReady: ABSENT,
+    GroupDegraded: ABSENT,
     GatewaysReady: stopped,
     HTTPRoutesReady: stopped,
     InferencePoolReady: stopped,

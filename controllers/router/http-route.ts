@@ -3,13 +3,14 @@ import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import { at, listAt, objectAt, stringAt } from "../composition/json.ts";
 import { objectsOf } from "../json-edit.ts";
-import { COMPONENTS, componentLabels } from "../labels.ts";
+import { COMPONENTS, ROUTING_GROUP_LABEL, componentLabels } from "../labels.ts";
 import { type Pass, PassError, child } from "../llminferenceservice/pass.ts";
 import { loraAdapters, qualifiedModelName } from "../workload/lora.ts";
 import { MODEL_ROUTING_ANNOTATION } from "../workload/metadata.ts";
 import { findGateway, gatewayParents, routeRefs } from "./gateway.ts";
+import { groupName, routingGroup, withGroupBackends } from "./group.ts";
 import { referencedPool, runsScheduler } from "./pool-reference.ts";
-import { POOL_ANNOTATION, POOL_ANNOTATION_VALUES, POOL_GROUPS, type PoolVersion, routedPool } from "./pool-version.ts";
+import { POOL_ANNOTATION, POOL_ANNOTATION_VALUES, POOL_GROUPS, referencedVersion, routedPool } from "./pool-version.ts";
 
 /** Limits of an HTTPRoute (Gateway API v1). */
 const MAX_MATCHES_PER_RULE = 64;
@@ -20,13 +21,6 @@ function withBackends(rules: readonly JsonObject[], edit: (ref: JsonObject) => J
   return rules.map((rule) =>
     rule["backendRefs"] === undefined ? rule : { ...rule, backendRefs: objectsOf(rule["backendRefs"]).map(edit) },
   );
-}
-
-/** The API of a pool that somebody else made: the one in which it exists. */
-function referencedVersion(pass: Pass, name: string): PoolVersion {
-  const key = { namespace: pass.namespace, name };
-  const v1 = pass.cluster.find(KINDS.InferencePool, key) !== undefined;
-  return !v1 && pass.cluster.find(KINDS.InferencePoolV1Alpha2, key) !== undefined ? "older" : "v1";
 }
 
 function withPoolGroup(pass: Pass, rules: readonly JsonObject[]): JsonObject[] {
@@ -107,7 +101,9 @@ function rulesOf(pass: Pass, spec: JsonObject): readonly JsonObject[] {
   const { modelRoutingHeader: header, disableRouteTimeouts } = pass.global.ingress;
   const pooled = withPoolGroup(pass, objectsOf(spec["rules"]));
   const routed = routesByModel(pass, spec) ? withAdapters(pass, pooled, header) : withoutModelRouting(pooled, header);
-  const timed = disableRouteTimeouts ? routed.map(({ timeouts: _timeouts, ...rule }) => rule) : routed;
+  const group = routingGroup(pass);
+  const divided = group === undefined ? routed : withGroupBackends(pass, group, routed);
+  const timed = disableRouteTimeouts ? divided.map(({ timeouts: _timeouts, ...rule }) => rule) : divided;
   return withinLimits(timed);
 }
 
@@ -123,6 +119,11 @@ export function buildHttpRoute(pass: Pass): readonly KubeObject[] {
   const spec = managedRouteSpec(pass);
   if (spec === undefined) return [];
   const annotations = runsScheduler(pass) ? { [POOL_ANNOTATION]: POOL_ANNOTATION_VALUES[routedPool(pass)] } : {};
-  const metadata = { name: pass.names.route, labels: componentLabels(pass.name, COMPONENTS.router), annotations };
+  const group = groupName(pass.spec);
+  const labels = {
+    ...(group === undefined ? {} : { [ROUTING_GROUP_LABEL]: group }),
+    ...componentLabels(pass.name, COMPONENTS.router),
+  };
+  const metadata = { name: pass.names.route, labels, annotations };
   return [child(pass, KINDS.HTTPRoute, metadata, { spec })];
 }

@@ -48,3 +48,10 @@ export function routedPool(pass: Pass): PoolVersion {
   if (usesGroup(route, POOL_GROUPS.v1)) return refusesKind(route) ? "older" : "v1";
   return at(route, "metadata", "annotations", POOL_ANNOTATION) === POOL_ANNOTATION_VALUES.older ? "older" : "v1";
 }
+
+/** The API of a pool that is not made in this pass: the one in which it exists; v1 where it exists in none yet. */
+export function referencedVersion(pass: Pass, name: string): PoolVersion {
+  const key = { namespace: pass.namespace, name };
+  const v1 = pass.cluster.find(KINDS.InferencePool, key) !== undefined;
+  return !v1 && pass.cluster.find(KINDS.InferencePoolV1Alpha2, key) !== undefined ? "older" : "v1";
+}

@@ -37,14 +37,17 @@ const DEPENDENTS = ["PresetsCombined", "WorkloadsReady", "RouterReady"] as const
 /** A condition below a parent. */
 export type PartCondition = (typeof WORKLOAD_CONDITIONS)[number] | (typeof ROUTER_CONDITIONS)[number];
 
+/** Conditions of a service in a routing group, which no parent heeds. */
+export type GroupCondition = "GroupReady" | "GroupDegraded";
+
 /** What a pass says of one condition; `absent` removes it, and what is not marked stays as it was. */
 export type Mark =
-  | { readonly status: "True" }
+  | { readonly status: "True"; readonly reason?: string; readonly message?: string }
   | { readonly status: "False" | "Unknown"; readonly reason: string; readonly message: string }
   | { readonly status: "absent" };
 
 /** All marks of a pass. */
-export type Marks = Readonly<Partial<Record<PartCondition | "PresetsCombined", Mark>>>;
+export type Marks = Readonly<Partial<Record<PartCondition | "PresetsCombined" | GroupCondition, Mark>>>;
 
 /** Removes a condition. */
 export const ABSENT: Mark = { status: "absent" };
@@ -81,14 +84,14 @@ export function conditionOf(value: Json | undefined, type: string): Condition | 
 }
 
 function fromMark(type: string, mark: Exclude<Mark, { status: "absent" }>, severity: boolean): Condition {
-  const text =
-    mark.status === "True"
-      ? {}
-      : {
-          ...(mark.reason === "" ? {} : { reason: mark.reason }),
-          ...(mark.message === "" ? {} : { message: mark.message }),
-        };
-  return { type, status: mark.status, ...(severity ? { severity: "Info" as const } : {}), ...text };
+  const { reason = "", message = "" } = mark;
+  return {
+    type,
+    status: mark.status,
+    ...(severity ? { severity: "Info" as const } : {}),
+    ...(reason === "" ? {} : { reason }),
+    ...(message === "" ? {} : { message }),
+  };
 }
 
 type Conditions = ReadonlyMap<string, Condition>;

@@ -6,6 +6,7 @@ import { compact, integerOf } from "../json-edit.ts";
 import type { StringMap } from "../labels.ts";
 import { type Pass, ownedChild } from "../llminferenceservice/pass.ts";
 import { GATEWAY_GROUP, type RouteView, gatewayParents } from "../router/gateway.ts";
+import { groupStatus as routingGroupStatus, routingGroup } from "../router/group.ts";
 import { pickerServiceName, poolName, runsScheduler, usesScheduler } from "../router/pool-reference.ts";
 import { POOL_GROUPS, routedPool } from "../router/pool-version.ts";
 import type { ServiceUrl } from "../router/urls.ts";
@@ -89,8 +90,10 @@ function schedulerReference(pass: Pass): JsonObject | undefined {
 /** `status.router`: gateways and routes through which the service is reached, and its pool and picker. */
 export function routerStatus(pass: Pass, routes: readonly RouteView[]): JsonObject | undefined {
   const gateways = gatewaysOf(routes).map((gateway) => gatewayStatus(pass, gateway));
+  const group = routingGroup(pass);
   const router = compact({
     gateways: gateways.length === 0 ? undefined : gateways,
+    group: group && routingGroupStatus(group),
     scheduler: schedulerReference(pass),
   });
   return Object.keys(router).length === 0 ? undefined : router;
