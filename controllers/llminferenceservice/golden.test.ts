@@ -9,7 +9,8 @@ import {
   statusDifferences,
   unexplained,
 } from "../../test/golden.ts";
-import { type Recording, type Replayed, childrenOf, recordings, replay } from "../../test/recording.ts";
+import { type Recording, recordings, replay } from "../../test/recording.ts";
+import { type Settled, childrenOf } from "../../test/settled.ts";
 import { isObject, listAt, stringAt } from "../composition/json.ts";
 
 interface Compared {
@@ -42,7 +43,7 @@ const warningsOf = (events: readonly { readonly type: string; readonly reason: s
   ...new Set(events.flatMap(({ type, reason }) => (type === "Warning" ? [reason] : []))),
 ];
 
-function compared(recording: Recording, replayed: Replayed): Compared {
+function compared(recording: Recording, replayed: Settled): Compared {
   const { name, service } = replayed;
   const recorded = recording.children.filter((child) => isOwn(child, name));
   const warnings = recording.events.map(([type = "", reason = ""]) => ({ type, reason }));

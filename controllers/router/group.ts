@@ -49,9 +49,8 @@ export function groupName(spec: Json | undefined): string | undefined {
   return name === "" ? undefined : name;
 }
 
-const modelsOf = (name: string, spec: JsonObject): string[] => [
-  ...new Set([stringAt(spec, "model", "name") ?? name, ...loraAdapters(spec).map((adapter) => adapter.name)]),
-].sort();
+const modelsOf = (name: string, spec: JsonObject): string[] =>
+  [...new Set([stringAt(spec, "model", "name") ?? name, ...loraAdapters(spec).map((adapter) => adapter.name)])].sort();
 
 /** What another service serves: what its status says, since its own spec may lean on configs; else that spec. */
 function servedModels(service: JsonObject): readonly string[] {

@@ -1,0 +1,425 @@
+import { describe, expect, test } from "@jest/globals";
+import type { JsonObject } from "../../crds/schema/types.ts";
+import { KINDS } from "../../kube/resources.ts";
+import type { KubeObject } from "../../kube/types.ts";
+import { parseYaml } from "../../kube/yaml.ts";
+import {
+  type Outcome,
+  WITH_TLS,
+  conditionsOf,
+  containerOf,
+  exampleCluster,
+  namesOf,
+  podOf,
+  run,
+} from "../../test/examples.ts";
+import { MemoryCluster, gateway } from "../../test/settled.ts";
+import { at, isObject, listAt, objectAt, stringAt } from "../composition/json.ts";
+import { integerOf, objectsOf, stringsOf } from "../json-edit.ts";
+
+const MODEL = { uri: "hf://meta-llama/Llama-3.1-8B-Instruct", name: "meta-llama/Llama-3.1-8B-Instruct" };
+const ALL: JsonObject = { gateway: {}, route: {}, scheduler: {} };
+
+function gatewayAt(
+  address: string,
+  more: JsonObject = {},
+  name = "kserve-ingress-gateway",
+  namespace = "kserve",
+): KubeObject {
+  const base = gateway(namespace, name) as unknown as JsonObject;
+  const status = { addresses: [{ type: "IPAddress", value: address }], ...objectAt(more["status"]) };
+  const conditions = [{ type: "Programmed", status: "True" }];
+  return { ...base, ...more, status: { conditions, ...status } } as unknown as KubeObject;
+}
+
+const rulesOf = (outcome: Outcome, name: string): readonly JsonObject[] =>
+  objectsOf(at(outcome.child("HTTPRoute", `${name}-kserve-route`), "spec", "rules"));
+const backends = (rule: JsonObject | undefined): string[] =>
+  objectsOf(rule?.["backendRefs"]).map((ref) => {
+    const text = (key: string): string => String(stringAt(ref, key) ?? integerOf(ref[key]));
+    return `${text("kind")} ${text("group")}/${text("name")}:${text("port")} w${text("weight")}`;
+  });
+const ruleNamed = (rules: readonly JsonObject[], name: string): JsonObject | undefined =>
+  rules.find((rule) => rule["name"] === name);
+const urls = (status: JsonObject): string[] =>
+  listAt(status, "addresses").map((address) => `${stringAt(address, "name")} ${stringAt(address, "url")}`);
+const schedulerConfig = (outcome: Outcome, name: string): JsonObject => {
+  const args = stringsOf(containerOf(podOf(outcome.child("Deployment", `${name}-kserve-router-scheduler`)))["args"]);
+  const config = parseYaml(args.at(-1) ?? "");
+  if (!isObject(config)) throw new Error("no configuration");
+  return config;
+};
+
+describe("worked examples of routing", () => {
+  test("quick start", () => {
+    const outcome = run({
+      namespace: "ml",
+      name: "llama",
+      spec: { model: MODEL, router: ALL },
+      objects: [gatewayAt("203.0.113.10")],
+    });
+    expect(outcome.names).toEqual([
+      "ClusterRoleBinding ml-llama-epp-auth-rb",
+      "Deployment llama-kserve",
+      "Deployment llama-kserve-router-scheduler",
+      "HTTPRoute llama-kserve-route",
+      "InferencePool llama-inference-pool",
+      "Role llama-epp-role",
+      "RoleBinding llama-epp-rb",
+      "Secret llama-kserve-self-signed-certs",
+      "Service llama-epp-service",
+      "Service llama-kserve-workload-svc",
+      "ServiceAccount llama-epp-sa",
+    ]);
+    const rules = rulesOf(outcome, "llama");
+    expect(namesOf([...rules])).toEqual([
+      "v1-completions-path",
+      "v1-chat-completions-path",
+      "v1-responses-path",
+      "v1-messages-path",
+      "v1-model-routing",
+      "v1-completions-publisher-path",
+      "v1-chat-completions-publisher-path",
+      "v1-responses-publisher-path",
+      "v1-messages-publisher-path",
+      "v1-publisher-path-catch-all",
+      "v1-catch-all-path",
+      "v1-catch-all-model-routing",
+    ]);
+    expect(backends(rules[0])).toEqual(["InferencePool inference.networking.k8s.io/llama-inference-pool:8000 w1"]);
+    expect(backends(rules.at(-1))).toEqual(["Service /llama-kserve-workload-svc:8000 w1"]);
+    expect(rules[0]).toMatchObject({
+      timeouts: { request: "0s", backendRequest: "0s" },
+      filters: [
+        {
+          type: "URLRewrite",
+          urlRewrite: { path: { type: "ReplacePrefixMatch", replacePrefixMatch: "/v1/completions" } },
+        },
+      ],
+    });
+    expect(outcome.status["url"]).toBe("http://203.0.113.10/ml/llama");
+    expect(urls(outcome.status)).toEqual([
+      "gateway-external-model-routing http://203.0.113.10/",
+      "gateway-external http://203.0.113.10/ml/llama",
+      "gateway-external http://203.0.113.10/publishers/ml/models/meta-llama/Llama-3.1-8B-Instruct",
+    ]);
+    expect(outcome.status["router"]).toMatchObject({
+      gateways: [{ name: "kserve-ingress-gateway", namespace: "kserve", httpRoutes: [{ name: "llama-kserve-route" }] }],
+      scheduler: { inferencePool: { name: "llama-inference-pool" }, service: { name: "llama-epp-service" } },
+    });
+    expect(conditionsOf(outcome.status)).toEqual([
+      "HTTPRoutesReady: False HTTPRoutesNotReady",
+      "InferencePoolReady: False WaitingForGateway",
+      "MainWorkloadReady: False Progressing",
+      "PresetsCombined: True",
+      "Ready: False Progressing",
+      "RouterReady: False HTTPRoutesNotReady",
+      "SchedulerWorkloadReady: False Progressing",
+      "WorkloadsReady: False Progressing",
+    ]);
+  });
+
+  test("no scheduler: every rule ends at the workload Service", () => {
+    const outcome = run({ name: "llama", spec: { model: MODEL, router: { gateway: {}, route: {} } } });
+    expect(new Set(rulesOf(outcome, "llama").flatMap(backends))).toEqual(
+      new Set(["Service /llama-kserve-workload-svc:8000 w1"]),
+    );
+    expect(outcome.names.filter((name) => /epp|Pool/.test(name))).toEqual([]);
+    expect(outcome.status["router"]).not.toHaveProperty("scheduler");
+  });
+
+  test("no router: an address that can be dialled", () => {
+    const { names, status } = run({ namespace: "ml", name: "llama", spec: { model: MODEL } });
+    expect(names).toHaveLength(3);
+    expect(urls(status)).toEqual(["service-internal http://llama-kserve-workload-svc.ml.svc.cluster.local:8000"]);
+    expect(conditionsOf(status)).toContain("RouterReady: True");
+  });
+
+  test("prefill and decode behind a TLS gateway's own listener", () => {
+    const listeners = [
+      { name: "http", port: 80, protocol: "HTTP" },
+      { name: "https", port: 443, protocol: "HTTPS", hostname: "*.llm.example.com" },
+    ];
+    const edge = gatewayAt(
+      "198.51.100.7",
+      {
+        spec: { gatewayClassName: "class", listeners },
+        status: { conditions: [{ type: "Programmed", status: "False", reason: "Pending" }] },
+      },
+      "edge",
+      "infra",
+    );
+    const service = {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: {
+        namespace: "infra",
+        name: "edge-istio",
+        labels: { "gateway.networking.k8s.io/gateway-name": "edge" },
+      },
+      spec: { ports: [{ port: 80 }, { port: 443 }, { port: 15021 }] },
+    } as KubeObject;
+    const outcome = run({
+      namespace: "ml",
+      name: "llama",
+      global: WITH_TLS,
+      objects: [edge, service],
+      spec: {
+        model: MODEL,
+        replicas: 1,
+        prefill: { replicas: 2 },
+        router: {
+          gateway: { refs: [{ name: "edge", namespace: "infra", sectionName: "https" }] },
+          route: {},
+          scheduler: { replicas: 2 },
+        },
+      },
+    });
+    const scheduler = outcome.child("Deployment", "llama-kserve-router-scheduler");
+    expect(scheduler).toMatchObject({ spec: { replicas: 2 } });
+    const main = containerOf(podOf(scheduler));
+    expect(stringsOf(main["args"]).slice(0, 2)).toEqual(["--ha-enable-leader-election", "--config-text"]);
+    expect(stringsOf(main["command"]).join(" ")).toContain("--secure-serving=true");
+    expect(stringsOf(main["command"]).join(" ")).not.toContain("--model-server-metrics-scheme");
+    expect(listAt(schedulerConfig(outcome, "llama"), "plugins").at(-1)).toEqual({
+      type: "metrics-data-source",
+      parameters: { scheme: "https" },
+    });
+    expect(listAt(outcome.child("HTTPRoute", "llama-kserve-route"), "spec", "parentRefs")).toEqual([
+      { group: "gateway.networking.k8s.io", kind: "Gateway", name: "edge", namespace: "infra", sectionName: "https" },
+    ]);
+    expect(listAt(outcome.status, "addresses")).toHaveLength(6);
+    expect(outcome.status["url"]).toBe("https://inference.llm.example.com/ml/llama");
+    expect(urls(outcome.status)).toContain("gateway-internal https://edge-istio.infra.svc.cluster.local/ml/llama");
+    expect(objectAt(outcome.status, "router")).toMatchObject({ gateways: [{ listeners: ["https"] }] });
+    expect(conditionsOf(outcome.status)).toEqual(
+      expect.arrayContaining(["GatewaysReady: False GatewaysNotReady", "RouterReady: False GatewaysNotReady"]),
+    );
+  });
+
+  test("a pool and a route that exist already", () => {
+    const accepted = [
+      { type: "Accepted", status: "True" },
+      { type: "ResolvedRefs", status: "True" },
+    ];
+    const parentRef = { name: "edge", namespace: "infra" };
+    const parents = [{ parentRef, conditions: accepted }];
+    const route = {
+      apiVersion: KINDS.HTTPRoute.apiVersion,
+      kind: "HTTPRoute",
+      metadata: { namespace: "ml", name: "my-route" },
+      spec: {
+        parentRefs: [parentRef],
+        hostnames: ["chat.example.com"],
+        rules: [
+          {
+            matches: [{ path: { type: "PathPrefix", value: "/v1" } }],
+            backendRefs: [{ group: "inference.networking.k8s.io", kind: "InferencePool", name: "my-pool" }],
+          },
+        ],
+      },
+      status: { parents },
+    } as unknown as KubeObject;
+    const pool = {
+      apiVersion: KINDS.InferencePool.apiVersion,
+      kind: "InferencePool",
+      metadata: { namespace: "ml", name: "my-pool" },
+      spec: { endpointPickerRef: { name: "their-picker" } },
+      status: { parents },
+    } as unknown as KubeObject;
+    const { names, status } = run({
+      namespace: "ml",
+      name: "llama",
+      objects: [route, pool, gatewayAt("198.51.100.7", {}, "edge", "infra")],
+      spec: {
+        model: MODEL,
+        router: {
+          route: { http: { refs: [{ name: "my-route" }] } },
+          scheduler: { pool: { ref: { name: "my-pool" } } },
+        },
+      },
+    });
+    expect(names).toHaveLength(3);
+    expect(status["url"]).toBe("http://chat.example.com/v1");
+    expect(conditionsOf(status)).toEqual(expect.arrayContaining(["HTTPRoutesReady: True", "InferencePoolReady: True"]));
+    expect(conditionsOf(status).join()).not.toMatch(/SchedulerWorkloadReady|GatewaysReady/);
+    expect(objectAt(status, "router", "scheduler")).toMatchObject({
+      inferencePool: { name: "my-pool" },
+      service: { name: "their-picker" },
+    });
+  });
+
+  test("a missing Gateway keeps the router from being made, not the workload", () => {
+    const { names, status } = run({
+      namespace: "ml",
+      name: "llama",
+      spec: { model: MODEL, router: { gateway: { refs: [{ name: "nope" }] }, route: {}, scheduler: {} } },
+    });
+    expect(names).toEqual([
+      "Deployment llama-kserve",
+      "Secret llama-kserve-self-signed-certs",
+      "Service llama-kserve-workload-svc",
+    ]);
+    const found = listAt(status, "conditions").find((condition) => stringAt(condition, "type") === "GatewaysReady");
+    expect(found).toMatchObject({ reason: "RefsInvalid" });
+    expect(stringAt(found, "message")).toContain("Gateway ml/nope does not exist");
+  });
+
+  test("hostnames alone keep the preset's rules", () => {
+    const outcome = run({
+      namespace: "ml",
+      name: "llama",
+      spec: { model: MODEL, router: { ...ALL, route: { http: { spec: { hostnames: ["llama.example.com"] } } } } },
+    });
+    expect(rulesOf(outcome, "llama")).toHaveLength(12);
+    expect(outcome.status["url"]).toBe("http://llama.example.com/ml/llama");
+  });
+
+  test("a gateway that refuses the v1 pool gets the older twin, for good", () => {
+    const cluster = exampleCluster("ml");
+    const example = { namespace: "ml", name: "llama", spec: { model: MODEL, router: ALL }, cluster };
+    const first = run(example);
+    const route = first.child("HTTPRoute", "llama-kserve-route");
+    const refused = [{ type: "ResolvedRefs", status: "False", reason: "InvalidKind" }];
+    const parents = [{ parentRef: { name: "kserve-ingress-gateway", namespace: "kserve" }, conditions: refused }];
+    cluster.put({ ...route, status: { parents } } as unknown as KubeObject);
+    const second = run(example);
+    expect(backends(rulesOf(second, "llama")[0])).toEqual([
+      "InferencePool inference.networking.x-k8s.io/llama-inference-pool:8000 w1",
+    ]);
+    expect(second.settled.plan.children.filter(({ kind }) => kind === "InferencePool")).toHaveLength(2);
+    expect(backends(rulesOf(run(example), "llama")[0])).toEqual(backends(rulesOf(second, "llama")[0]));
+  });
+
+  test("a cluster with the older pool API alone", () => {
+    const objects = exampleCluster("ml").objects;
+    const cluster = new MemoryCluster(objects, [KINDS.InferencePool]);
+    const outcome = run({ namespace: "ml", name: "llama", spec: { model: MODEL, prefill: {}, router: ALL }, cluster });
+    expect(outcome.child("InferencePool", "llama-inference-pool")).toMatchObject({
+      apiVersion: "inference.networking.x-k8s.io/v1alpha2",
+      spec: {
+        targetPortNumber: 8000,
+        extensionRef: { kind: "Service", name: "llama-epp-service", portNumber: 9002, failureMode: "FailOpen" },
+      },
+    });
+    const sidecar = containerOf(podOf(outcome.child("Deployment", "llama-kserve")), "llm-d-routing-sidecar");
+    expect(sidecar["command"]).toContain("--pool-group=inference.networking.x-k8s.io");
+  });
+});
+
+describe("routing groups", () => {
+  const member = (
+    name: string,
+    weight: number,
+    more: JsonObject = {},
+  ): { name: string; namespace: string; spec: JsonObject } => ({
+    namespace: "ml",
+    name,
+    spec: { model: { uri: "hf://a/b", name: "llama" }, router: { ...ALL, route: { group: "llama", weight } }, ...more },
+  });
+
+  /** Makes the parts of a service answer, as far as its routability reads them. */
+  function ready(cluster: MemoryCluster, name: string): void {
+    for (const deployment of [`${name}-kserve`, `${name}-kserve-router-scheduler`]) {
+      const live = cluster.find(KINDS.Deployment, { namespace: "ml", name: deployment });
+      const conditions = [{ type: "Available", status: "True" }];
+      cluster.put({ ...live, status: { availableReplicas: 1, conditions } } as unknown as KubeObject);
+    }
+    const parentRef = { name: "kserve-ingress-gateway", namespace: "kserve" };
+    const conditions = ["Accepted", "ResolvedRefs"].map((type) => ({ type, status: "True" }));
+    for (const [kind, child] of [
+      [KINDS.HTTPRoute, `${name}-kserve-route`],
+      [KINDS.InferencePool, `${name}-inference-pool`],
+    ] as const) {
+      const live = cluster.find(kind, { namespace: "ml", name: child });
+      cluster.put({ ...live, status: { parents: [{ parentRef, conditions }] } } as unknown as KubeObject);
+    }
+  }
+
+  function group(): { cluster: MemoryCluster; v1: Outcome; v2: Outcome } {
+    const cluster = exampleCluster("ml");
+    for (const [name, weight] of [
+      ["llama-v1", 90],
+      ["llama-v2", 10],
+    ] as const) {
+      run({ ...member(name, weight), cluster });
+      ready(cluster, name);
+      run({ ...member(name, weight), cluster });
+    }
+    return {
+      cluster,
+      v1: run({ ...member("llama-v1", 90), cluster }),
+      v2: run({ ...member("llama-v2", 10), cluster }),
+    };
+  }
+
+  const SHARED = [
+    "InferencePool inference.networking.k8s.io/llama-v1-inference-pool:8000 w90",
+    "InferencePool inference.networking.k8s.io/llama-v2-inference-pool:8000 w10",
+  ];
+
+  test("divide what names the model, and keep each member's own paths", () => {
+    const { v1, v2 } = group();
+    for (const [outcome, name] of [
+      [v1, "llama-v1"],
+      [v2, "llama-v2"],
+    ] as const) {
+      const rules = rulesOf(outcome, name);
+      for (const rule of ["v1-model-routing", "v1-completions-publisher-path", "v1-catch-all-model-routing"])
+        expect(backends(ruleNamed(rules, rule))).toEqual(SHARED);
+      expect(backends(ruleNamed(rules, "v1-completions-path"))).toEqual([
+        `InferencePool inference.networking.k8s.io/${name}-inference-pool:8000 w1`,
+      ]);
+      expect(backends(ruleNamed(rules, "v1-catch-all-path"))).toEqual([`Service /${name}-kserve-workload-svc:8000 w1`]);
+      expect(outcome.child("HTTPRoute", `${name}-kserve-route`)).toMatchObject({
+        metadata: { labels: { "serving.kserve.io/routing-group": "llama" } },
+      });
+    }
+    expect(objectAt(v1.status, "router", "group")).toMatchObject({
+      name: "llama",
+      members: [
+        { name: "llama-v1", weight: 90 },
+        { name: "llama-v2", weight: 10 },
+      ],
+    });
+    expect(conditionsOf(v1.status)).toContain("GroupReady: True");
+  });
+
+  test("leave out a stopped member, and show it", () => {
+    const { cluster } = group();
+    run({ ...member("llama-v2", 10), cluster, annotations: { "serving.kserve.io/stop": "true" } });
+    const v1 = run({ ...member("llama-v1", 90), cluster });
+    expect(backends(ruleNamed(rulesOf(v1, "llama-v1"), "v1-model-routing"))).toEqual(SHARED.slice(0, 1));
+    expect(listAt(v1.status, "router", "group", "members")).toMatchObject([
+      { name: "llama-v1" },
+      { name: "llama-v2", stopped: true },
+    ]);
+  });
+
+  test("a member that is not ready takes no share; alone, it takes all", () => {
+    const cluster = exampleCluster("ml");
+    const alone = run({ ...member("llama-v2", 10), cluster });
+    expect(backends(ruleNamed(rulesOf(alone, "llama-v2"), "v1-model-routing"))).toEqual(SHARED.slice(1));
+    run({ ...member("llama-v1", 90), cluster });
+    ready(cluster, "llama-v1");
+    run({ ...member("llama-v1", 90), cluster });
+    const cold = run({ ...member("llama-v2", 10), cluster });
+    expect(backends(ruleNamed(rulesOf(cold, "llama-v2"), "v1-model-routing"))).toEqual(SHARED.slice(0, 1));
+  });
+
+  test("a member with another model is named and gets nothing", () => {
+    const { cluster } = group();
+    const other = { model: { uri: "hf://a/c", name: "other" } };
+    run({ ...member("llama-v3", 5, other), cluster });
+    ready(cluster, "llama-v3");
+    run({ ...member("llama-v3", 5, other), cluster });
+    const v1 = run({ ...member("llama-v1", 90), cluster });
+    expect(backends(ruleNamed(rulesOf(v1, "llama-v1"), "v1-model-routing"))).toEqual(SHARED);
+    const degraded = listAt(v1.status, "conditions").find(
+      (condition) => stringAt(condition, "type") === "GroupDegraded",
+    );
+    expect(degraded).toMatchObject({ status: "True", reason: "MemberDivergence" });
+    expect(stringAt(degraded, "message")).toContain("llama-v3 [other]");
+    expect(v1.settled.events.filter(({ reason }) => reason === "MemberDivergence")).toHaveLength(1);
+  });
+});

@@ -1,0 +1,182 @@
+import { compose } from "../controllers/composition/compose.ts";
+import type { GlobalConfig } from "../controllers/composition/global-config.ts";
+import { at, isObject, listAt, objectAt, stringAt } from "../controllers/composition/json.ts";
+import type { ComposableService, ComposeInput, ConfigData, ServiceConfig } from "../controllers/composition/types.ts";
+import { sameJson, stringMapOf } from "../controllers/json-edit.ts";
+import { matchesLabels } from "../controllers/labels.ts";
+import type { PlannedEvent } from "../controllers/llminferenceservice/conclusion.ts";
+import { type ClusterView, asJson } from "../controllers/llminferenceservice/pass.ts";
+import { type Plan, plan } from "../controllers/llminferenceservice/plan.ts";
+import { convert } from "../crds/conversion.ts";
+import { applyServiceDefaults } from "../crds/defaults.ts";
+import { customResourceDefinitions } from "../crds/definitions.ts";
+import { type Structural, createStructural } from "../crds/schema/structural.ts";
+import type { JsonObject, JsonSchema } from "../crds/schema/types.ts";
+import { KINDS, type Resource, gvkText, resourceOf } from "../kube/resources.ts";
+import { type KubeObject, keyOf } from "../kube/types.ts";
+import { SYSTEM_NAMESPACE, composeInput, serviceOf } from "./composition.ts";
+
+const SCHEMAS: ReadonlyMap<string, Structural> = new Map(
+  customResourceDefinitions().flatMap((definition) =>
+    listAt(definition, "spec", "versions").map((version) => {
+      const schema = at(version, "schema", "openAPIV3Schema") as unknown as JsonSchema;
+      const apiVersion = `${stringAt(definition, "spec", "group")}/${stringAt(version, "name")}`;
+      const kind = stringAt(definition, "spec", "names", "kind");
+      return [`${apiVersion}/${kind}`, createStructural(schema)] as const;
+    }),
+  ),
+);
+
+/** An object as an API server stores it: pruned and defaulted in its own version, then converted, then our defaults. */
+export function storedForm(document: JsonObject): JsonObject {
+  const schema = SCHEMAS.get(`${stringAt(document, "apiVersion")}/${stringAt(document, "kind")}`);
+  if (schema === undefined) return document;
+  const copy = structuredClone(document);
+  schema.prune(copy);
+  schema.applyDefaults(copy);
+  const converted = convert(copy, KINDS.LLMInferenceService.apiVersion);
+  return converted["kind"] === "LLMInferenceService" ? applyServiceDefaults(converted) : converted;
+}
+
+/** A programmed Gateway of class `class` with one HTTP listener, at 10.96.0.10. */
+export function gateway(namespace: string, name: string): KubeObject {
+  const listeners = [{ name: "http", port: 80, protocol: "HTTP", allowedRoutes: { namespaces: { from: "All" } } }];
+  return {
+    apiVersion: KINDS.Gateway.apiVersion,
+    kind: "Gateway",
+    metadata: { namespace, name },
+    spec: { gatewayClassName: "class", listeners },
+    status: {
+      addresses: [{ type: "IPAddress", value: "10.96.0.10" }],
+      conditions: [{ type: "Programmed", status: "True" }],
+    },
+  } as KubeObject;
+}
+
+/** A cluster in memory, in which nothing runs. */
+export class MemoryCluster implements ClusterView {
+  readonly #objects = new Map<string, KubeObject>();
+  readonly #absent: ReadonlySet<Resource>;
+
+  constructor(objects: readonly KubeObject[] = [], absent: readonly Resource[] = []) {
+    this.#absent = new Set(absent);
+    for (const object of objects) this.put(object);
+  }
+
+  put(object: KubeObject): void {
+    this.#objects.set(`${gvkText(object)} ${keyOf(object.metadata)}`, object);
+  }
+
+  remove(resource: Resource, key: { readonly namespace?: string | undefined; readonly name: string }): void {
+    this.#objects.delete(`${gvkText(resource)} ${keyOf(key)}`);
+  }
+
+  find(
+    resource: Resource,
+    key: { readonly namespace?: string | undefined; readonly name: string },
+  ): KubeObject | undefined {
+    return this.#objects.get(`${gvkText(resource)} ${keyOf(key)}`);
+  }
+
+  list(resource: Resource, namespace: string | undefined, labels = {}): readonly KubeObject[] {
+    return [...this.#objects.values()].filter(
+      (object) =>
+        gvkText(object) === gvkText(resource) &&
+        (namespace === undefined || object.metadata.namespace === namespace) &&
+        matchesLabels(object.metadata.labels ?? {}, labels),
+    );
+  }
+
+  serves(resource: Resource): boolean {
+    return !this.#absent.has(resource);
+  }
+
+  get objects(): readonly KubeObject[] {
+    return [...this.#objects.values()];
+  }
+}
+
+/** A service of which nothing is left to be done. */
+export interface Settled {
+  readonly name: string;
+  /** The stored object, with the status of the last pass. */
+  readonly service: JsonObject;
+  readonly plan: Plan;
+  /** Events of all passes. */
+  readonly events: readonly PlannedEvent[];
+}
+
+const PASSES = 6;
+
+/** Where a service is settled. */
+export interface Surroundings {
+  readonly cluster: MemoryCluster;
+  readonly configs: readonly ServiceConfig[];
+  readonly configMaps: Readonly<Record<string, ConfigData>>;
+  readonly global: GlobalConfig;
+  /** Whether the operator and its presets are pinned by name; on unless said otherwise. */
+  readonly options?: Partial<ComposeInput>;
+}
+
+const namespaceOf = (service: JsonObject): string => stringAt(service, "metadata", "namespace") ?? "default";
+
+function onePass({ cluster, configs, configMaps, global, options }: Surroundings, service: JsonObject): Plan {
+  const own = serviceOf(service, namespaceOf(service));
+  const status = { annotations: stringMapOf(at(service, "status", "annotations")) };
+  const composable: ComposableService = { ...own, status };
+  const composition = compose(composeInput(composable, { configs, configMaps, options: { ...options, global } }));
+  return plan({
+    service: {
+      ...service,
+      apiVersion: KINDS.LLMInferenceService.apiVersion,
+      kind: KINDS.LLMInferenceService.kind,
+      metadata: { ...own.metadata, uid: own.metadata.name, generation: 1 },
+    },
+    composition,
+    global,
+    settings: { systemNamespace: SYSTEM_NAMESPACE, clusterDomain: "cluster.local", wildcardHostname: "inference" },
+    cluster,
+    nowMs: 0,
+    issueCertificate: () => ({ certificate: "", privateKey: "", authority: "" }),
+  });
+}
+
+function settle(cluster: MemoryCluster, done: Plan): void {
+  for (const { resource, key } of [...done.replacements, ...done.deletions]) cluster.remove(resource, key);
+  for (const child of done.children) {
+    const status = asJson(cluster.find(resourceOf(child), child.metadata))?.["status"];
+    cluster.put(status === undefined ? child : { ...child, status });
+  }
+}
+
+/** The stored service with its status as an object of the cluster. */
+const asObject = (service: JsonObject): KubeObject => {
+  const { metadata, ...rest } = service;
+  const { name, namespace } = { name: stringAt(metadata, "name") ?? "", namespace: namespaceOf(service) };
+  return { ...rest, metadata: { ...objectAt(metadata), name, namespace, uid: name } } as unknown as KubeObject;
+};
+
+/** Passes over a stored service, applying what is planned, until nothing changes any more. Throws where that never happens. */
+export function settled(surroundings: Surroundings, stored: JsonObject): Settled {
+  const live = asJson(surroundings.cluster.find(KINDS.LLMInferenceService, asObject(stored).metadata));
+  let service = live?.["status"] === undefined ? stored : { ...stored, status: live["status"] };
+  const events: PlannedEvent[] = [];
+  for (let count = 1; ; count++) {
+    surroundings.cluster.put(asObject(service));
+    const done = onePass(surroundings, service);
+    const before = JSON.stringify(surroundings.cluster.objects);
+    settle(surroundings.cluster, done);
+    const { status, events: told } = done.conclude({});
+    events.push(...told);
+    const quiet =
+      sameJson(objectAt(service, "status"), status) && before === JSON.stringify(surroundings.cluster.objects);
+    service = { ...service, status };
+    if (quiet) return { name: stringAt(service, "metadata", "name") ?? "", service, plan: done, events };
+    if (count === PASSES) throw new Error(`no steady state after ${PASSES} passes`);
+  }
+}
+
+/** Children of a settled service as plain JSON. */
+export function childrenOf({ plan: done }: Settled): readonly JsonObject[] {
+  return done.children.map((child) => asJson(child)).filter(isObject);
+}
