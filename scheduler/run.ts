@@ -65,7 +65,7 @@ export async function runScheduler(
     host,
     options,
     director: core.director,
-    parsers: createParsers(core.parserTypes),
+    parsers: createParsers(core.parserTypes, (text) => logger.warn(text)),
     state: () => ({ live: core.live(), ready: core.ready() }),
     pages: core.pages,
     // A loopback address is reachable from this machine alone, where reading the page gives nothing away.

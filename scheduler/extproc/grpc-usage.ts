@@ -13,18 +13,36 @@ interface CountFields {
   readonly cached?: number;
 }
 
-/** GenerateResponse {1 chunk, 2 complete}; in EmbedResponse field 1 is a vector and field 2 a count. */
-const CHUNK: CountFields = { prompt: 2, completion: 3, cached: 4 };
-const COMPLETE: CountFields = { prompt: 3, completion: 4, cached: 5 };
+/** Where the counts of an answer are: in the message itself, and in messages that it embeds, by their field number. */
+export interface CountPlaces {
+  readonly own: CountFields | undefined;
+  readonly embedded: ReadonlyMap<number, CountFields>;
+}
+
+/** GenerateResponse {1 chunk, 2 complete}. */
+export const GENERATE_COUNTS: CountPlaces = {
+  own: undefined,
+  embedded: new Map([
+    [1, { prompt: 2, completion: 3, cached: 4 }],
+    [2, { prompt: 3, completion: 4, cached: 5 }],
+  ]),
+};
+/** EmbedResponse {1 embedding, 2 prompt_tokens}. */
+export const EMBED_COUNTS: CountPlaces = { own: { prompt: 2 }, embedded: new Map() };
 
 /** Reads the token counts of vLLM's gRPC answers; later non-zero counts replace earlier ones. */
 export class GrpcUsageReader implements UsageReader {
+  readonly #places: CountPlaces;
   #held: Buffer = NO_BYTES;
   /** Bytes still to come of a message that is passed over. */
   #skipped = 0;
   #prompt: number | undefined;
   #completion: number | undefined;
   #cached: number | undefined;
+
+  constructor(places: CountPlaces) {
+    this.#places = places;
+  }
 
   push(chunk: Buffer): void {
     let bytes = chunk.subarray(Math.min(chunk.length, this.#skipped));
@@ -57,28 +75,30 @@ export class GrpcUsageReader implements UsageReader {
 
   #read(message: Buffer): void {
     try {
-      const reader = new WireReader(message);
-      while (!reader.done) {
-        const tag = reader.varint();
-        if (tag === 0x0a) this.#counts(reader.message(), CHUNK);
-        else if (tag === 0x12) this.#counts(reader.message(), COMPLETE);
-        else if (tag === 0x10) this.#prompt = reader.varint() || this.#prompt;
-        else reader.skip(tag & 7);
-      }
+      this.#counts(new WireReader(message), this.#places.own, this.#places.embedded);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
     }
   }
 
-  #counts(reader: WireReader, fields: CountFields): void {
+  #counts(
+    reader: WireReader,
+    own: CountFields | undefined,
+    embedded: ReadonlyMap<number, CountFields> | undefined,
+  ): void {
     while (!reader.done) {
       const tag = reader.varint();
       const field = tag >>> 3;
-      if ((tag & 7) !== WIRE.varint) reader.skip(tag & 7);
-      else if (field === fields.prompt) this.#prompt = reader.varint() || this.#prompt;
-      else if (field === fields.completion) this.#completion = reader.varint() || this.#completion;
-      else if (field === fields.cached) this.#cached = reader.varint();
-      else reader.varint();
+      const inner = embedded?.get(field);
+      if ((tag & 7) === WIRE.bytes && inner !== undefined) this.#counts(reader.message(), inner, undefined);
+      else if ((tag & 7) !== WIRE.varint) reader.skip(tag & 7);
+      else this.#take(field, reader.varint(), own);
     }
+  }
+
+  #take(field: number, value: number, own: CountFields | undefined): void {
+    if (field === own?.prompt) this.#prompt = value || this.#prompt;
+    else if (field === own?.completion) this.#completion = value || this.#completion;
+    else if (field === own?.cached) this.#cached = value;
   }
 }

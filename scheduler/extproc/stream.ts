@@ -51,8 +51,8 @@ class ExtProcStream implements CallHandler, RequestHost {
   }
 
   onHalfClose(): void {
-    // A proxy that shows no answer at all is configured so; one that stops in the middle of an answer lost it.
-    const lost = this.#response !== undefined && !this.#response.complete;
+    // A proxy that shows no answer, or no more than its headers, is configured so; one that stops in the middle lost it.
+    const lost = this.#response !== undefined && !this.#response.complete && this.#responseMode !== BODY_MODE.none;
     this.#finish(lost ? "error" : "natural");
     this.#call.end(GRPC_STATUS.ok);
   }

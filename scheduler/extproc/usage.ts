@@ -1,7 +1,7 @@
 import { brotliDecompressSync, gunzipSync, inflateSync } from "node:zlib";
 import type { UsageFormat } from "../parsers/traits.ts";
 import type { Usage } from "../request/types.ts";
-import { GrpcUsageReader } from "./grpc-usage.ts";
+import { EMBED_COUNTS, GENERATE_COUNTS, GrpcUsageReader } from "./grpc-usage.ts";
 
 /** Longest `usage` object that is read. */
 const MAX_OBJECT_BYTES = 4096;
@@ -43,7 +43,9 @@ function plainReader(format: UsageFormat): UsageReader | undefined {
     case "meta-info":
       return new MetaInfoReader();
     case "vllm-grpc":
-      return new GrpcUsageReader();
+      return new GrpcUsageReader(GENERATE_COUNTS);
+    case "vllm-grpc-embed":
+      return new GrpcUsageReader(EMBED_COUNTS);
     case "none":
       return undefined;
   }

@@ -26,7 +26,7 @@ export function decoded<T>(decode: () => T): T {
  * 5 stream} or Embed {2 tokenized}.
  */
 export class VllmGrpcBody implements ParsedBody {
-  readonly api = "vllm-grpc";
+  readonly api: "vllm-grpc" | "vllm-grpc-embed";
   readonly model = "";
   readonly cacheSalt = "";
   readonly bytes: Buffer;
@@ -35,7 +35,8 @@ export class VllmGrpcBody implements ParsedBody {
   #text: Buffer | undefined;
   #ids: Uint32Array | undefined;
 
-  constructor(bytes: Buffer) {
+  constructor(api: "vllm-grpc" | "vllm-grpc-embed", bytes: Buffer) {
+    this.api = api;
     this.bytes = bytes;
     const message = firstMessage(bytes);
     decoded(() => this.#read(new WireReader(message)));

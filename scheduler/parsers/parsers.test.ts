@@ -60,26 +60,6 @@ describe("the scan", () => {
   );
 });
 
-describe("paths", () => {
-  test.each([
-    ["/v1/completions", "completions"],
-    ["/v1/chat/completions", "chat"],
-    ["/prefix/v1/chat/completions/", "chat"],
-    ["/v1/messages", "messages"],
-    ["/inference/v1/generate", "generate"],
-    ["/tokenize", "raw"],
-  ])("%s is read as %s", (path, api) => {
-    const body = { prompt: "x", messages: [{ role: "user", content: "x" }], token_ids: [1] };
-    expect(parse(path, body).api).toBe(api);
-  });
-
-  test("an explicit list has no passthrough", () => {
-    expect(() => createParsers(["openai-parser"]).parse("/tokenize", Buffer.from("x"))).toThrow(
-      new RequestError("BadRequest", "no parser registered matching path suffix for: /tokenize"),
-    );
-  });
-});
-
 test.each([
   ["/v1/chat/completions", { messages: [] }, "invalid chat completions request: must have valid messages field"],
   ["/v1/completions", { prompt: "" }, "invalid completions request: must have prompt field"],

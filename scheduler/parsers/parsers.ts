@@ -50,7 +50,7 @@ const CLAIMS: Readonly<Record<string, readonly Claim[]>> = {
   "sglanghttp-parser": [{ suffix: "/generate", api: "sglang", exact: true }],
   "vllmgrpc-parser": [
     { suffix: `${VLLM_ENGINE}Generate`, api: "vllm-grpc" },
-    { suffix: `${VLLM_ENGINE}Embed`, api: "vllm-grpc" },
+    { suffix: `${VLLM_ENGINE}Embed`, api: "vllm-grpc-embed" },
   ],
   "vertexai-parser": [
     { suffix: `${VERTEX}ChatCompletions`, api: "vertex-chat" },
@@ -115,7 +115,7 @@ function trimmed(path: string): string {
 
 function parse(api: RequestApi, body: Buffer): ParsedBody {
   if (api === "raw" || api === "vllm-grpc-other") return new RawBody(api, body);
-  if (api === "vllm-grpc") return new VllmGrpcBody(body);
+  if (api === "vllm-grpc" || api === "vllm-grpc-embed") return new VllmGrpcBody(api, body);
   if (api === "vertex-chat" || api === "vertex-responses") return new JsonBody(api, vertexJson(body), body);
   return new JsonBody(api, body);
 }

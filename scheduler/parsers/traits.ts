@@ -1,7 +1,7 @@
 import type { RequestApi } from "../request/types.ts";
 
 /** Where answers tell token counts: a JSON member `usage`, a JSON member `meta_info`, vLLM's gRPC messages, or nowhere. */
-export type UsageFormat = "usage" | "meta-info" | "vllm-grpc" | "none";
+export type UsageFormat = "usage" | "meta-info" | "vllm-grpc" | "vllm-grpc-embed" | "none";
 
 /** What the protocol side does with requests and answers of an API. */
 export interface ApiTraits {
@@ -30,6 +30,7 @@ export const API_TRAITS: Readonly<Record<RequestApi, ApiTraits>> = {
   "vertex-chat": FIXED,
   "vertex-responses": FIXED,
   "vllm-grpc": { ...FIXED, usage: "vllm-grpc" },
+  "vllm-grpc-embed": { ...FIXED, usage: "vllm-grpc-embed" },
   "vllm-grpc-other": { ...FIXED, usage: "none", skipsResponse: true },
   raw: { ...FIXED, usage: "none" },
 };

@@ -18,6 +18,7 @@ export type RequestApi =
   | "vertex-chat"
   | "vertex-responses"
   | "vllm-grpc"
+  | "vllm-grpc-embed"
   | "vllm-grpc-other"
   | "raw";
 
