@@ -24,6 +24,8 @@ export const KINDS = {
   Namespace: cluster("v1", "Namespace", "namespaces"),
   Node: cluster("v1", "Node", "nodes"),
   Pod: namespaced("v1", "Pod", "pods"),
+  /** Assigns a pod to a node: created as sub-resource `binding` of the pod. */
+  Binding: namespaced("v1", "Binding", "pods"),
   Service: namespaced("v1", "Service", "services"),
   ConfigMap: namespaced("v1", "ConfigMap", "configmaps"),
   Secret: namespaced("v1", "Secret", "secrets"),

@@ -2,16 +2,13 @@ import { randomUUID } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { customResourceDefinitions } from "../crds/definitions.ts";
-import { foreignDefinitions } from "../crds/foreign.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { createKubeClient, loadKubeConfig } from "../kube/http-client.ts";
 import { KINDS, resourceOf } from "../kube/resources.ts";
-import { KubeError, type KubeObject, isAlreadyExists } from "../kube/types.ts";
+import { KubeError, type KubeObject } from "../kube/types.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { createApiServer } from "./apiserver/server.ts";
 import { SYSTEM_NAMESPACE, defaultClusterObjects } from "./cluster-objects.ts";
-import { startControllers } from "./controllers/controllers.ts";
+import { type ControlPlane, type EmbeddedOptions, FIELD_MANAGER, embeddedControlPlane } from "./control-plane.ts";
 import { field, numberAt, recordAt, recordsAt } from "./fields.ts";
 import { createGateway } from "./gateway/gateway.ts";
 import { OPERATOR_DEPLOYMENT, operatorObjects } from "./operator-objects.ts";
@@ -19,7 +16,6 @@ import { createPodRunner } from "./pods/runner.ts";
 import { waitFor } from "./wait.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
-const FIELD_MANAGER = "llmisvc-playground";
 const OPERATOR_START_MS = 60_000;
 
 /** Told how a start goes on. */
@@ -40,6 +36,8 @@ export interface PlaygroundOptions {
   readonly gatewayPort: number;
   readonly logger: Logger;
   readonly progress: StartProgress;
+  /** What it runs on; default the embedded control plane. */
+  readonly controlPlane?: (options: EmbeddedOptions) => Promise<ControlPlane>;
 }
 
 /** A running playground. */
@@ -75,42 +73,37 @@ type Closers = { push(closer: () => Promise<unknown> | void): unknown };
 async function startParts(options: PlaygroundOptions, closers: Closers): Promise<Omit<Playground, "close">> {
   const { progress, logger } = options;
   const kubeconfigPath = resolve(options.kubeconfig);
-  const { client, api } = await startApi(options, kubeconfigPath, closers);
-  await createMissing(client, [...foreignDefinitions(), ...customResourceDefinitions()] as unknown as KubeObject[]);
+  const { client, plane } = await startControlPlane(options, kubeconfigPath, closers);
   const gateway = await createGateway({ client, port: options.gatewayPort, logger });
   closers.push(() => gateway.close());
   await applyAll(client, defaultClusterObjects({ gatewayPort: gateway.port }));
-  progress.done("cluster", `API server ${api.url}, gateway http://127.0.0.1:${gateway.port}`);
-  const controllers = await startControllers(client, { logger });
+  progress.done("cluster", `API server ${plane.url}, gateway http://127.0.0.1:${gateway.port}`);
+  const controllers = await plane.startControllers(client);
   closers.push(() => controllers.close());
-  const runner = await startRunner(options, client, api.kubeconfig());
+  const runner = await startRunner(options, client, plane);
   closers.push(() => runner.close());
-  api.onPodLogs(runner.logs);
+  await plane.servePodLogs(client, runner.logs);
   await applyAll(client, operatorObjects());
   await operatorReady(client, progress);
-  return { client, url: api.url, gatewayPort: gateway.port, kubeconfigPath };
+  return { client, url: plane.url, gatewayPort: gateway.port, kubeconfigPath };
 }
 
-async function startApi(options: PlaygroundOptions, kubeconfigPath: string, closers: Closers) {
-  const { logger, port, dataDir } = options;
-  const api = await createApiServer({
-    port,
-    logger,
-    ...(dataDir === undefined ? {} : { dataDir: join(dataDir, "api") }),
-  });
-  closers.push(() => api.close());
+async function startControlPlane(options: PlaygroundOptions, kubeconfigPath: string, closers: Closers) {
+  const plane = await (options.controlPlane ?? embeddedControlPlane)(options);
+  closers.push(() => plane.close());
   mkdirSync(dirname(kubeconfigPath), { recursive: true });
-  writeFileSync(kubeconfigPath, api.kubeconfig(), { mode: 0o600 });
-  const client = createKubeClient(await loadKubeConfig({ text: api.kubeconfig() }));
+  writeFileSync(kubeconfigPath, plane.kubeconfig, { mode: 0o600 });
+  const client = createKubeClient(await loadKubeConfig({ text: plane.kubeconfig }));
   closers.push(() => client.close());
-  return { client, api };
+  await plane.define(client);
+  return { client, plane };
 }
 
 /** Pods have a kubeconfig of their own: the user's file may be overwritten by another playground of the same checkout. */
-async function startRunner(options: PlaygroundOptions, client: KubeClient, kubeconfigText: string) {
+async function startRunner(options: PlaygroundOptions, client: KubeClient, plane: ControlPlane) {
   const folder = mkdtempSync(join(tmpdir(), `llmisvc-pods-${randomUUID().slice(0, 8)}-`));
   const kubeconfig = join(folder, "kubeconfig");
-  writeFileSync(kubeconfig, kubeconfigText, { mode: 0o600 });
+  writeFileSync(kubeconfig, plane.kubeconfig, { mode: 0o600 });
   const runner = await createPodRunner({
     client,
     kubeconfig,
@@ -122,6 +115,7 @@ async function startRunner(options: PlaygroundOptions, client: KubeClient, kubec
       simulator: `${ROOT}cmd/simulator/main.ts`,
     },
     environment: { NODE_COMPILE_CACHE: `${ROOT}node_modules/.cache/llmisvc` },
+    ...(plane.network === undefined ? {} : { network: plane.network }),
     ...(options.dataDir === undefined ? {} : { claims: resolve(options.dataDir, "claims") }),
   });
   return {
@@ -131,17 +125,6 @@ async function startRunner(options: PlaygroundOptions, client: KubeClient, kubec
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };
-}
-
-/** Definitions are large and never edited here: what is there from an earlier run stays. */
-async function createMissing(client: KubeClient, objects: readonly KubeObject[]): Promise<void> {
-  for (const object of objects) {
-    try {
-      await client.create(object, { fieldManager: FIELD_MANAGER });
-    } catch (error) {
-      if (!isAlreadyExists(error)) throw error;
-    }
-  }
 }
 
 async function applyAll(client: KubeClient, objects: readonly KubeObject[]): Promise<void> {

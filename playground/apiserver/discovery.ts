@@ -30,7 +30,12 @@ function subresourcesOf(kind: ServedKind): Subresource[] {
   return [
     ...(kind.hasStatus ? [{ name: "status", verbs: SUBRESOURCE_VERBS, responseKind: own }] : []),
     ...(kind.scale === undefined ? [] : [{ name: "scale", verbs: SUBRESOURCE_VERBS, responseKind: scale }]),
-    ...(kind.storage === "/pods" ? [{ name: "log", verbs: ["get"], responseKind: own }] : []),
+    ...(kind.storage === "/pods"
+      ? [
+          { name: "binding", verbs: ["create"], responseKind: { group: "", version: "v1", kind: "Binding" } },
+          { name: "log", verbs: ["get"], responseKind: own },
+        ]
+      : []),
     ...(kind.storage === "/namespaces" ? [{ name: "finalize", verbs: ["update"], responseKind: own }] : []),
   ];
 }

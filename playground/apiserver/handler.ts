@@ -11,6 +11,7 @@ import { jsonPatch, mergePatch, strategicPatch } from "./patches.ts";
 import type { ResourcePath } from "./paths.ts";
 import { type Representation, negotiate, represent, representPage } from "./representation.ts";
 import { type Resources, type Target, type WriteMode, type Written, subjectOf } from "./resources.ts";
+import { boundPod } from "./pod-binding.ts";
 import { scaleOf, withScale } from "./scale.ts";
 
 /** One request for a resource. */
@@ -22,7 +23,7 @@ interface Call {
   readonly warnings: string[];
 }
 
-const SUBRESOURCES = new Set(["", "status", "scale", "finalize", "log"]);
+const SUBRESOURCES = new Set(["", "status", "scale", "finalize", "log", "binding"]);
 
 function managerOf(request: IncomingMessage, query: URLSearchParams): string {
   const agent = String(request.headers["user-agent"] ?? "unknown").split("/")[0];
@@ -89,6 +90,7 @@ export class ResourceHandler {
     if (path.subresource === "log")
       return await serveLog(response, await this.#resources.get({ ...target, subresource: "" }), query, this.#podLogs);
     if (path.subresource === "scale") return await this.#scale(call);
+    if (path.subresource === "binding") return await this.#bind(call);
     return path.name === "" ? await this.#collection(call) : await this.#single(call);
   }
 
@@ -249,6 +251,14 @@ export class ResourceHandler {
       if (!(error instanceof ApiError)) throw error;
       response.write(`${JSON.stringify({ type: "ERROR", object: error.status() })}\n`);
     }
+  }
+
+  async #bind(call: Call): Promise<void> {
+    if (call.request.method !== "POST") throw methodNotAllowed();
+    const binding = decodeObject(await readBody(call.request), mediaType(call.request));
+    await this.#resources.patch(call.target, modeOf(call), (pod) => boundPod(pod, binding, this.#now()));
+    const status = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 };
+    send(call.request, call.response, 201, status);
   }
 
   #written(call: Call, written: Written): void {

@@ -319,7 +319,7 @@ export class Resources {
     const { kind, subresource } = target;
     const applied = record ? undefined : metaOf(next)["managedFields"];
     this.#prune(kind, next, mode);
-    const scoped = subresource === STATUS ? withStatus(current, next) : withoutStatus(kind, current, next);
+    const scoped = scopedTo(subresource, kind, current, next);
     carryMetadata(current, scoped);
     if (!record) ensureMeta(scoped)["managedFields"] = applied ?? [];
     applyDefaults(kind, scoped);
@@ -344,6 +344,12 @@ export class Resources {
     const stored = this.store.put(target.kind.storage, storeKey(target), object);
     return (await this.converter.convert([stored], target.kind, target.kind.apiVersion))[0]!;
   }
+}
+
+/** The part of `next` that a write to the sub-resource may change, in the current object. A binding changes both parts. */
+function scopedTo(subresource: string, kind: ServedKind, current: JsonObject, next: JsonObject): JsonObject {
+  if (subresource === STATUS) return withStatus(current, next);
+  return subresource === "binding" ? next : withoutStatus(kind, current, next);
 }
 
 /** The current object with the status of `next`; field ownership may change too. */

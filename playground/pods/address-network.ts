@@ -5,7 +5,7 @@ const LOCK_PORT = 39_127;
 const FIRST_OCTET = 16;
 const LAST_OCTET = 250;
 
-/** Loopback addresses of one playground: `127.N.x.y`. */
+/** Addresses of the pods of one playground. */
 export interface AddressNetwork {
   /** An address that no pod has; addresses given back come round last. */
   allocate(): string;
@@ -23,7 +23,7 @@ export async function claimNetwork(random: () => number = Math.random): Promise<
   for (let step = 0; step < count; step++) {
     const octet = FIRST_OCTET + ((start + step) % count);
     const lock = await tryListen(`127.${octet}.255.254`);
-    if (lock !== undefined) return createNetwork(octet, lock);
+    if (lock !== undefined) return createNetwork(`127.${octet}`, () => close(lock));
   }
   throw new Error("no loopback network 127.N.0.0/16 is free: end another playground on this machine");
 }
@@ -36,13 +36,18 @@ function tryListen(host: string): Promise<Server | undefined> {
   });
 }
 
-function createNetwork(octet: number, lock: Server): AddressNetwork {
+function close(lock: Server): Promise<void> {
+  return new Promise((resolve) => lock.close(() => resolve()));
+}
+
+/** The network `prefix.0.0/16`, where `prefix` is two octets, for callers that made it local and hold it alone. */
+export function createNetwork(prefix: string, close: () => Promise<void> = async () => undefined): AddressNetwork {
   const free: string[] = [];
   const taken = new Set<string>();
   let next = 10;
   return {
     allocate: () => {
-      const address = next < 0xff00 ? `127.${octet}.${next >> 8}.${next++ & 0xff}` : free.shift();
+      const address = next < 0xff00 ? `${prefix}.${next >> 8}.${next++ & 0xff}` : free.shift();
       if (address === undefined) throw new Error("all pod addresses of this playground are in use");
       taken.add(address);
       return address;
@@ -50,6 +55,6 @@ function createNetwork(octet: number, lock: Server): AddressNetwork {
     release: (address) => {
       if (taken.delete(address)) free.push(address);
     },
-    close: () => new Promise((resolve) => lock.close(() => resolve())),
+    close,
   };
 }

@@ -9,7 +9,7 @@ import type { PodLogs } from "../apiserver/logs.ts";
 import { type Fields, field, numberAt, recordAt, sameJson, textAt } from "../fields.ts";
 import { createKeyedWorker } from "../keyed-worker.ts";
 import { type Change, mirrorObjects } from "../mirror.ts";
-import { claimNetwork } from "./address-network.ts";
+import { type AddressNetwork, claimNetwork } from "./address-network.ts";
 import type { PodSettings } from "./container.ts";
 import { type ImageCatalog, type Entries, createImages } from "./images.ts";
 import { Pod } from "./pod.ts";
@@ -36,6 +36,8 @@ export interface PodRunnerOptions {
   readonly folder: string;
   /** Folder of persistent volume claims; default inside `folder`. */
   readonly claims?: string;
+  /** Addresses of pods; default loopback addresses. It is closed with the runner. */
+  readonly network?: AddressNetwork;
   readonly settings?: Partial<PodSettings>;
   /** Further variables of every process. */
   readonly environment?: Readonly<Record<string, string>>;
@@ -70,7 +72,7 @@ export async function createPodRunner(options: PodRunnerOptions): Promise<PodRun
   const now = options.now ?? Date.now;
   const settings = { ...PLAYGROUND_SETTINGS, ...options.settings };
   const runId = randomUUID();
-  const network = await claimNetwork();
+  const network = options.network ?? (await claimNetwork());
   const hostIP = network.allocate();
   const watchdog = startWatchdog(runId, folder);
   const images: ImageCatalog = createImages({ entries: options.entries, folder });
@@ -113,8 +115,11 @@ export async function createPodRunner(options: PodRunnerOptions): Promise<PodRun
   };
 
   const bind = async (object: KubeObject): Promise<void> => {
-    const body = { metadata: { uid: object.metadata.uid }, spec: { nodeName: NODE_NAME } };
-    await client.patch(KINDS.Pod, object.metadata, { type: "merge", body }, { fieldManager: "kube-scheduler" });
+    const { name: pod, namespace, uid } = object.metadata;
+    const { apiVersion, kind } = KINDS.Binding;
+    const target = { apiVersion: "v1", kind: "Node", name: NODE_NAME };
+    const binding = { apiVersion, kind, metadata: { name: pod, namespace, uid }, target };
+    await client.create(binding, { subresource: "binding", fieldManager: "kube-scheduler" });
     const name = keyOf(object.metadata);
     scheduler.record(object, "Normal", "Scheduled", `Successfully assigned ${name} to ${NODE_NAME}`);
   };

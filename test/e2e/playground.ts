@@ -58,16 +58,27 @@ export function condition(object: KubeJson, type: string): Readonly<Record<strin
   return conditions?.find((entry) => entry["type"] === type);
 }
 
-/** Starts `llmisvc playground` without a sample and waits until it takes manifests. */
+/**
+ * Which API server the suites run against: the embedded one of the playground, or with `LLMISVC_TEST_SERVER` a real one of
+ * the release named there (`newest`, `older`).
+ */
+export const SERVER: string = process.env["LLMISVC_TEST_SERVER"] ?? "embedded";
+
+/** Command of a playground on that server. */
+function playgroundCommand(): readonly [string, ...string[]] {
+  if (SERVER === "embedded") return [join(ROOT, "bin/llmisvc"), "playground", "--no-sample"];
+  return [join(ROOT, "bin/node"), join(ROOT, "test/cluster/playground.ts"), `--release=${SERVER}`];
+}
+
+/** Starts a playground without a sample and waits until it takes manifests. */
 export async function startPlayground(...args: readonly string[]): Promise<TestPlayground> {
   const folder = mkdtempSync(join(tmpdir(), "llmisvc-e2e-"));
   const run = randomUUID();
   const kubeconfig = join(folder, "kubeconfig");
-  const running = start(
-    join(ROOT, "bin/llmisvc"),
-    ["playground", "--no-sample", "--gateway-port=0", `--kubeconfig=${kubeconfig}`, ...args],
-    { [MARKER]: run },
-  );
+  const [program, ...own] = playgroundCommand();
+  const running = start(program, [...own, "--gateway-port=0", `--kubeconfig=${kubeconfig}`, ...args], {
+    [MARKER]: run,
+  });
   await running.output(/Ctrl-C/, 60_000);
   return handle(running, folder, kubeconfig, run);
 }

@@ -1,0 +1,50 @@
+import { customResourceDefinitions } from "../../crds/definitions.ts";
+import { foreignDefinitions } from "../../crds/foreign.ts";
+import { KINDS } from "../../kube/resources.ts";
+import type { KubeObject } from "../../kube/types.ts";
+import type { ControlPlane } from "../../playground/control-plane.ts";
+import { createNetwork } from "../../playground/pods/address-network.ts";
+import { type Kubelet, startKubelet } from "../../playground/pods/kubelet.ts";
+import { NODE_NAME } from "../../playground/pods/runner.ts";
+import { type ClusterOptions, startCluster } from "./cluster.ts";
+import { createDefinitions, referenceDefinitions } from "./definitions.ts";
+
+/**
+ * Network of the pods, which `in-network.sh` makes local to a network namespace: an API server takes no loopback addresses
+ * as endpoints.
+ */
+export const POD_NETWORK = "10.128";
+
+/** A real control plane for a playground, with the official definitions, and outlines where there are none. */
+export async function realControlPlane(options: ClusterOptions = {}): Promise<ControlPlane> {
+  const cluster = await startCluster(options);
+  let kubelet: Kubelet | undefined;
+  return {
+    url: cluster.url,
+    kubeconfig: cluster.kubeconfig,
+    network: createNetwork(POD_NETWORK),
+    define: (client) => createDefinitions(client, definitions()),
+    startControllers: async () => ({ close: async () => undefined }),
+    servePodLogs: async (client, logs) => {
+      kubelet = await startKubelet(logs);
+      const status = {
+        addresses: [{ type: "InternalIP", address: kubelet.host }],
+        daemonEndpoints: { kubeletEndpoint: { Port: kubelet.port } },
+      };
+      const patch = { type: "merge", body: { status } } as const;
+      await client.patch(KINDS.Node, { name: NODE_NAME }, patch, { subresource: "status" });
+    },
+    close: async () => {
+      await kubelet?.close();
+      await cluster.close();
+    },
+  };
+}
+
+function definitions(): KubeObject[] {
+  const official = referenceDefinitions();
+  const names = new Set(official.map(({ metadata }) => metadata.name));
+  const outlines = foreignDefinitions() as unknown as KubeObject[];
+  const ours = customResourceDefinitions() as unknown as KubeObject[];
+  return [...ours, ...official, ...outlines.filter(({ metadata }) => !names.has(metadata.name))];
+}
