@@ -1,13 +1,16 @@
 import { generateKeyPairSync, randomBytes, randomUUID } from "node:crypto";
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createKubeClient, type HttpKubeClient, loadKubeConfig } from "../../kube/http-client.ts";
 import { createSelfSigned } from "../../kube/x509.ts";
+import type { KubeObject } from "../../kube/types.ts";
 import { dumpYaml } from "../../kube/yaml.ts";
 import { type RunningProcess, startProcess } from "../../playground/pods/process.ts";
 import { RUN_VARIABLE, startWatchdog } from "../../playground/pods/watchdog.ts";
+import { createDefinitions } from "./definitions.ts";
+import { type SavedState, savedState } from "./saved-state.ts";
 import { folderOf, kubernetesOf } from "./toolbox.ts";
 import type { Release } from "./versions.ts";
 
@@ -17,6 +20,8 @@ export interface ClusterOptions {
   readonly release?: Release;
   /** Whether the controllers of Kubernetes run; without them only the API server answers. Default true. */
   readonly controllers?: boolean;
+  /** Definitions that are served from the start on. */
+  readonly definitions?: readonly KubeObject[];
   /** Further flags of the API server. */
   readonly apiServerFlags?: readonly string[];
 }
@@ -98,9 +103,14 @@ class Parts {
     const kubeconfig = kubeconfigFor(url, this.#token, this.#certificate.certificate);
     this.#writeFiles(kubeconfig);
     this.#client = createKubeClient(await loadKubeConfig({ text: kubeconfig }));
+    const { definitions = [] } = this.#options;
+    const state = savedState(this.#options.release ?? "newest", definitions);
+    const isSaved = definitions.length > 0 && state.restore(this.#path("etcd"));
     await this.#startComponent("etcd", this.#etcd(etcd, peer));
     await this.#startComponent("kube-apiserver", this.#apiServer(api, etcd));
     await this.#answers();
+    await createDefinitions(this.#client, definitions);
+    if (definitions.length > 0 && !isSaved) await this.#save(state);
     if (this.#options.controllers !== false)
       await this.#startComponent("kube-controller-manager", this.#controllerManager());
     this.#phase = "running";
@@ -125,6 +135,19 @@ class Parts {
     await this.#watchdog.close();
   }
 
+  /** Copies the store between two runs of etcd, when its files are at rest. */
+  async #save(state: SavedState): Promise<void> {
+    const etcd = this.#components.get("etcd");
+    if (etcd === undefined) return;
+    this.#components.delete("etcd");
+    etcd.process.signal("SIGTERM");
+    await etcd.process.exited;
+    state.save(this.#path("etcd"));
+    this.#ended = false;
+    await this.#startComponent("etcd", etcd.command);
+    await this.#answers();
+  }
+
   #path(name: string): string {
     return join(this.#folder, name);
   }
@@ -139,7 +162,6 @@ class Parts {
       "sa.key": serviceAccounts.privateKey.export({ type: "sec1", format: "pem" }).toString(),
       "sa.pub": serviceAccounts.publicKey.export({ type: "spki", format: "pem" }).toString(),
     };
-    mkdirSync(this.#path("etcd"), { mode: 0o700 });
     for (const [name, text] of Object.entries(files)) writeFileSync(this.#path(name), text, { mode: 0o600 });
   }
 

@@ -7,7 +7,7 @@ import { createNetwork } from "../../playground/pods/address-network.ts";
 import { type Kubelet, startKubelet } from "../../playground/pods/kubelet.ts";
 import { NODE_NAME } from "../../playground/pods/runner.ts";
 import { type ClusterOptions, startCluster } from "./cluster.ts";
-import { createDefinitions, referenceDefinitions } from "./definitions.ts";
+import { referenceDefinitions } from "./definitions.ts";
 
 /**
  * Network of the pods, which `in-network.sh` makes local to a network namespace: an API server takes no loopback addresses
@@ -17,13 +17,13 @@ export const POD_NETWORK = "10.128";
 
 /** A real control plane for a playground, with the official definitions, and outlines where there are none. */
 export async function realControlPlane(options: ClusterOptions = {}): Promise<ControlPlane> {
-  const cluster = await startCluster(options);
+  const cluster = await startCluster({ ...options, definitions: definitions() });
   let kubelet: Kubelet | undefined;
   return {
     url: cluster.url,
     kubeconfig: cluster.kubeconfig,
     network: createNetwork(POD_NETWORK),
-    define: (client) => createDefinitions(client, definitions()),
+    define: async () => undefined,
     startControllers: async () => ({ close: async () => undefined }),
     servePodLogs: async (client, logs) => {
       kubelet = await startKubelet(logs);

@@ -25,7 +25,7 @@ describeWithKubectl("requests that are not as they should be", () => {
   afterAll(async () => await playground?.stop(), 60_000);
 
   const complete = async () => await post(`${url}/v1/completions`, { model: NAME, prompt: "fine", max_tokens: 1 });
-  const page = async (): Promise<string> => await (await fetch(`http://${schedulerIp}:9090/metrics`)).text();
+  const page = async (): Promise<string> => await playground.metrics(schedulerIp);
 
   test("a 5 MB prompt is routed, and answered by the pod that it is too long for the model", async () => {
     const prompt = "word ".repeat(MIB);

@@ -87,7 +87,7 @@ describeWithKubectl("what breaks, and what it costs", () => {
     await restarted(scheduler!);
     await until("a pick of the restarted scheduler", async () => {
       expect((await complete()).status).toBe(200);
-      const page = await (await fetch(`http://${String(at(scheduler, "status.podIP"))}:9090/metrics`)).text();
+      const page = await playground.metrics(String(at(scheduler, "status.podIP")));
       return /^endpoint_picker_\S*total\S* [1-9]/m.test(page);
     });
   }, 120_000);

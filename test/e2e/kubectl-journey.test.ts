@@ -20,7 +20,7 @@ describeWithKubectl("the way of a user with kubectl", () => {
     return String(at(pod, "status.podIP"));
   };
   const picks = async (): Promise<number> => {
-    const page = await (await fetch(`http://${await schedulerIp()}:9090/metrics`)).text();
+    const page = await playground.metrics(await schedulerIp());
     const lines = page.split("\n").filter((line) => line.startsWith("endpoint_picker_") && line.includes("pick"));
     return Math.max(
       0,
@@ -100,7 +100,7 @@ describeWithKubectl("the way of a user with kubectl", () => {
     expect(await playground.kubectl("describe", "llmisvc", NAME)).toMatch(/Events:[\s\S]*LLMInferenceServiceReady/);
     expect(await playground.kubectl("explain", "llmisvc.spec.router.scheduler")).toContain("FIELDS:");
     expect(await playground.kubectl("events", "--for", `llmisvc/${NAME}`)).toContain("is Ready");
-    expect(await playground.kubectl("get", "pods", "-o", "wide")).toContain("127.");
+    expect(await playground.kubectl("get", "pods", "-o", "wide")).toMatch(/Running .*\b(127|10)(\.\d+){3} +playground/);
   });
 
   test("delete removes every child", async () => {

@@ -23,6 +23,8 @@ export interface TestPlayground {
   get(kind: string, name: string, namespace?: string): Promise<KubeJson>;
   /** All objects of a kind in a namespace, as JSON. */
   list(kind: string, namespace?: string, selector?: string): Promise<KubeJson[]>;
+  /** Metrics page of a scheduler, read with the rights of the kubeconfig. */
+  metrics(podIP: string): Promise<string>;
   /** Ends it as Ctrl-C does, and fails when a process is left. */
   stop(): Promise<void>;
 }
@@ -110,6 +112,11 @@ function handle(running: Running, folder: string, kubeconfig: string, runId: str
     get: (kind, name, namespace = "default") => json(kind, name, "-n", namespace),
     list: async (kind, namespace = "default", selector) =>
       (await json(kind, "-n", namespace, ...(selector === undefined ? [] : ["-l", selector])))["items"] as KubeJson[],
+    metrics: async (podIP) => {
+      const view = ["config", "view", "--raw", "-o", "jsonpath={.users[0].user.token}"];
+      const headers = { authorization: `Bearer ${await kubectl(...view)}` };
+      return await (await fetch(`http://${podIP}:9090/metrics`, { headers })).text();
+    },
     stop: async () => {
       running.child.kill("SIGINT");
       await running.finished;
