@@ -15,7 +15,7 @@ test("defaults", () => {
     secureServing: true,
     metricsAuth: true,
     verbosity: 2,
-    maxReceiveBytes: 4_194_304,
+    maxReceiveBytes: 65 * 1024 * 1024,
     refreshMetricsMs: 50,
     stalenessMs: 2000,
     drainTimeoutMs: 30_000,

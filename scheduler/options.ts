@@ -97,7 +97,7 @@ const FLAGS: FlagTable = {
   "zap-time-encoding": ["text", "accepted"],
   "ha-enable-leader-election": ["bool", "accepted"],
   "drain-timeout": ["duration", "time for open streams at the end (default 30s)"],
-  "grpc-max-recv-msg-size": ["bytes", "largest message, such as 10MiB (default 4MiB)"],
+  "grpc-max-recv-msg-size": ["bytes", "largest message, such as 10MiB (default 65MiB)"],
   "grpc-max-send-msg-size": ["bytes", "accepted"],
   "refresh-metrics-interval": ["duration", "time between two reads of an endpoint's metrics (default 50ms)"],
   "refresh-prometheus-metrics-interval": ["duration", "time between two updates of the pool's gauges (default 5s)"],
@@ -151,7 +151,11 @@ const TLS_VERSIONS = {
   VersionTLS12: "TLSv1.2",
   VersionTLS13: "TLSv1.3",
 } as const;
-const DEFAULT_MESSAGE_BYTES = 4 * 1024 * 1024;
+/**
+ * Envoy puts whatever it has read of a body into one message, and a body that it buffers whole; a message that is too large
+ * costs the request even where the picker may fail. So the default is the largest body and room for the rest.
+ */
+const DEFAULT_MESSAGE_BYTES = 65 * 1024 * 1024;
 /** Beyond any prompt of a million tokens, and a bound for one stream's memory. */
 const DEFAULT_BODY_BYTES = 64 * 1024 * 1024;
 const DEFAULT_POOL_GROUP = "inference.networking.k8s.io";
