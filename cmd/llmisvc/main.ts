@@ -1,28 +1,36 @@
 import { crds } from "./crds.ts";
+import { doctor } from "./doctor/doctor.ts";
 import { playground } from "./playground.ts";
 
-const USAGE = `llmisvc: operator and scheduler for LLMInferenceService
+interface Command {
+  /** One line for the list of commands. */
+  readonly summary: string;
+  /** Runs it with the arguments after its name; resolves to the exit code. */
+  readonly run: (args: readonly string[]) => Promise<number>;
+}
 
-Usage:
-  llmisvc playground [flags]   start everything on this machine; -h lists the flags
-  llmisvc crds                 write the CustomResourceDefinitions as YAML
-  llmisvc help                 show this text
-`;
-
-const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
-  playground,
-  crds,
-  help: async () => {
-    process.stdout.write(USAGE);
-    return 0;
-  },
+const COMMANDS: Readonly<Record<string, Command>> = {
+  playground: { summary: "start everything on this machine", run: playground },
+  doctor: { summary: "name what is wrong in a cluster, why, and what to do", run: doctor },
+  crds: { summary: "write the CustomResourceDefinitions as YAML", run: crds },
+  help: { summary: "show this text", run: help },
 };
+
+async function help(): Promise<number> {
+  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  llmisvc ${name.padEnd(12)} ${summary}\n`);
+  process.stdout.write(`llmisvc: operator and scheduler for LLMInferenceService
+
+Usage: llmisvc COMMAND [flags]; -h after a command lists its flags
+
+${lines.join("")}`);
+  return 0;
+}
 
 const [name = "help", ...args] = process.argv.slice(2);
 const command = COMMANDS[name.replace(/^--?h(elp)?$/, "help")];
 if (command === undefined) {
-  process.stderr.write(`unknown command "${name}"; known: ${Object.keys(COMMANDS).join(", ")}\n\n${USAGE}`);
+  process.stderr.write(`unknown command "${name}"; known: ${Object.keys(COMMANDS).join(", ")}\n`);
   process.exitCode = 2;
 } else {
-  process.exit(await command(args));
+  process.exit(await command.run(args));
 }

@@ -50,7 +50,8 @@ function checkDefinitions(snapshot: Snapshot): Finding[] {
     subject.warn(`cannot be read: ${unreadable}`, "run with the rights to list them");
     return subject.findings;
   }
-  for (const plural of ["llminferenceservices", "llminferenceserviceconfigs"]) checkDefinition(subject, snapshot, plural);
+  for (const plural of ["llminferenceservices", "llminferenceserviceconfigs"])
+    checkDefinition(subject, snapshot, plural);
   const specs = JSON.stringify(snapshot.list(KINDS.LLMInferenceService).map((service) => service["spec"]));
   const served = new Set(snapshot.list(KINDS.CustomResourceDefinition).map(({ metadata }) => metadata.name));
   for (const [resource, field, remedy] of OPTIONAL_APIS) {
@@ -165,7 +166,8 @@ function checkConfig(snapshot: Snapshot, namespace: string): Finding[] {
   const subject = new Subject(`ConfigMap ${namespace}/${GLOBAL_CONFIG_NAME}`);
   const live = asJson(snapshot.find(KINDS.ConfigMap, namespace, GLOBAL_CONFIG_NAME));
   const parsed = parseGlobalConfig(live === undefined ? undefined : stringMapOf(live["data"]), namespace);
-  if (parsed.kind !== "parsed") subject.fail(parsed.message, "correct the key; until then nothing is reconciled");
+  if (parsed.kind !== "parsed")
+    subject.fail(parsed.errors.join("; "), "correct the key; until then nothing is reconciled");
   else subject.ok(live === undefined ? "absent: built-in defaults are used" : "can be read");
   const presets = snapshot.list(KINDS.LLMInferenceServiceConfig, namespace);
   if (presets.length === 0)
@@ -193,7 +195,10 @@ function checkGateway(snapshot: Snapshot, namespace: string): Finding[] {
   if (gatewayClass === undefined)
     subject.fail(`its class ${className} does not exist`, "install a gateway implementation, or correct the class");
   else if (!hasCondition(gatewayClass, "Accepted"))
-    subject.fail(`its class ${className} is not accepted`, `bring its controller up: ${textAt(gatewayClass, "spec", "controllerName")}`);
+    subject.fail(
+      `its class ${className} is not accepted`,
+      `bring its controller up: ${textAt(gatewayClass, "spec", "controllerName")}`,
+    );
   if (hasCondition(gateway, "Programmed")) subject.ok(`programmed by class ${className}`);
   else subject.fail("is not programmed", `kubectl -n ${home} describe gateway ${name}`);
   return subject.findings;
@@ -201,5 +206,7 @@ function checkGateway(snapshot: Snapshot, namespace: string): Finding[] {
 
 /** Whether a condition of an object is True. */
 export function hasCondition(object: ReturnType<typeof asJson>, type: string): boolean {
-  return listAt(object, "status", "conditions").some((entry) => at(entry, "type") === type && at(entry, "status") === "True");
+  return listAt(object, "status", "conditions").some(
+    (entry) => at(entry, "type") === type && at(entry, "status") === "True",
+  );
 }

@@ -33,7 +33,10 @@ export function checkService(snapshot: Snapshot, service: KubeObject): Finding[]
 }
 
 function checkObserved(subject: Subject, service: JsonObject): void {
-  const [wanted, seen] = [numberAt(service, "metadata", "generation"), numberAt(service, "status", "observedGeneration")];
+  const [wanted, seen] = [
+    numberAt(service, "metadata", "generation"),
+    numberAt(service, "status", "observedGeneration"),
+  ];
   if (wanted !== undefined && (seen ?? 0) < wanted)
     subject.fail(
       `the operator has not looked at generation ${wanted} (it saw ${seen ?? "none"}): the status below is old`,
@@ -41,6 +44,7 @@ function checkObserved(subject: Subject, service: JsonObject): void {
     );
 }
 
+const ALL_FAULTS: readonly Fault[] = Object.values(FAULTS);
 /** Summaries repeat what their parts say. */
 const SUMMARIES = new Set(["Ready", "WorkloadsReady", "RouterReady"]);
 
@@ -49,18 +53,19 @@ function checkConditions(subject: Subject, service: JsonObject): void {
   const failing = conditions.filter((condition) => at(condition, "status") !== "True");
   const parts = failing.filter((condition) => !SUMMARIES.has(textAt(condition, "type") ?? ""));
   for (const condition of parts.length > 0 ? parts : failing) tellCondition(subject, condition);
-  if (failing.length === 0 && conditions.length > 0) subject.ok(`Ready at ${textAt(service, "status", "url") ?? "no URL"}`);
+  if (failing.length === 0 && conditions.length > 0)
+    subject.ok(`Ready at ${textAt(service, "status", "url") ?? "no URL"}`);
   if (conditions.length === 0) subject.fail("has no status yet", "bring the operator up");
 }
 
+/** The operator's messages end in the remedy of their fault; others are explained by their reason, where that is one fault's. */
 function tellCondition(subject: Subject, condition: Json): void {
-  const [type, reason, message] = ["type", "reason", "message"].map((key) => textAt(condition, key) ?? "");
-  const fault = Object.values<Fault>(FAULTS).find(({ reasons }) => reasons.includes(reason ?? ""));
-  const remedy = fault?.remedy ?? "see the message above, and kubectl describe";
-  // The operator's messages end in the remedy of their very fault; reasons of several faults share a line.
-  const known = Object.values<Fault>(FAULTS).find((candidate) => message?.endsWith(`: ${candidate.remedy}`));
-  const text = known === undefined ? message : message?.slice(0, -known.remedy.length - 2);
-  subject.fail(`${type} is not True (${reason}): ${text}`, known?.remedy ?? remedy);
+  const [type = "", reason = "", message = ""] = ["type", "reason", "message"].map((key) => textAt(condition, key));
+  const told = ALL_FAULTS.find(({ remedy }) => message.endsWith(`: ${remedy}`));
+  const cause = told === undefined ? message : message.slice(0, -told.remedy.length - 2);
+  const meant = ALL_FAULTS.filter(({ reasons }) => reasons.includes(reason));
+  const remedy = told ?? (meant.length === 1 ? meant[0] : undefined);
+  subject.fail(`${type} is not True (${reason}): ${cause}`, remedy?.remedy ?? "do what the message says");
 }
 
 function checkScheduler(subject: Subject, snapshot: Snapshot, namespace: string, name: string): void {
@@ -88,7 +93,7 @@ function podsOf(snapshot: Snapshot, pool: JsonObject, namespace: string): readon
   return snapshot
     .list(KINDS.Pod, namespace)
     .filter(({ metadata }) => matchesLabels(metadata.labels, selector))
-    .flatMap((pod) => asJson(pod) ?? []);
+    .map((pod) => asJson(pod) ?? {});
 }
 
 function checkPoolPods(subject: Subject, snapshot: Snapshot, pool: JsonObject, namespace: string, title: string): void {
@@ -121,12 +126,18 @@ function checkPicker(subject: Subject, snapshot: Snapshot, pool: JsonObject, nam
   const [service, port] = [textAt(picker, "name") ?? "", numberAt(picker, "port", "number") ?? PICKER_PORT];
   const found = asJson(snapshot.find(KINDS.Service, namespace, service));
   if (found === undefined)
-    return subject.fail(`${title} names the endpoint picker ${service}, which does not exist`, "correct endpointPickerRef");
+    return subject.fail(
+      `${title} names the endpoint picker ${service}, which does not exist`,
+      "correct endpointPickerRef",
+    );
   if (!listAt(found, "spec", "ports").some((entry) => numberAt(entry, "port") === port))
     return subject.fail(`Service ${service} has no port ${port}, which ${title} names`, "make both ports agree");
   const ready = readyAddresses(snapshot, namespace, service);
   const open = textAt(picker, "failureMode") === "FailOpen";
-  if (ready > 0) subject.ok(`endpoint picker ${service}:${port} has ${ready} ready endpoints, ${open ? "fails open" : "fails closed"}`);
+  if (ready > 0)
+    subject.ok(
+      `endpoint picker ${service}:${port} has ${ready} ready endpoints, ${open ? "fails open" : "fails closed"}`,
+    );
   else
     subject.fail(
       `endpoint picker ${service} has no ready endpoint: ${open ? "pods are picked at random" : "requests fail"}`,
