@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { describeWithKubectl } from "./kubectl.ts";
 import { type TestPlayground, at, post, readyUrl, startPlayground } from "./playground.ts";
-import { until } from "./process.ts";
+import { ROOT, run, until } from "./process.ts";
 
 const SCHEDULER = "app.kubernetes.io/component=llminferenceservice-scheduler";
 const NAME = "quickstart";
@@ -42,6 +42,13 @@ describeWithKubectl("the way of a user with kubectl", () => {
     expect(table).toMatch(/^NAME\s+URL\s+READY\s+REASON\s+AGE\n/);
     expect(table).toMatch(new RegExp(`${NAME}\\s+${url}\\s+True\\s+\\d+s`));
   }, 90_000);
+
+  test("doctor finds nothing wrong", async () => {
+    const env = { KUBECONFIG: `${playground.folder}/kubeconfig` };
+    const { code, stdout } = await run(`${ROOT}bin/llmisvc`, ["doctor", NAME, "--namespace=default"], { env });
+    expect(stdout).toMatch(/\n0 errors, 0 warnings, \d+ checks passed\n$/);
+    expect(code).toBe(0);
+  });
 
   test("plain and streamed completions arrive through the gateway", async () => {
     const body = { model: "facebook/opt-125m", prompt: "Once upon a time", max_tokens: 8 };
