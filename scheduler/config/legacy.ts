@@ -35,7 +35,7 @@ export interface Modern {
 
 /** Rewrites former spellings. Values of a wrong kind stay as they are, for the schema to refuse. */
 export function modernize(source: Source, environment: Environment, report: Report): Modern {
-  const steps = [renamedSections, topLevelDetector, renamedTypes, glued];
+  const steps = [renamedSections, topLevelDetector, renamedTypes, defaultDecider, glued];
   const renamed = steps.reduce((document, step) => step(document, report), source);
   const gated = environmentGates(renamed, environment, report);
   const { source: plain, thresholds } = detectorThresholds(gated, report);
@@ -99,6 +99,23 @@ function renamedTypes(source: Source, report: Report): Source {
     if (!isRecord(plugin) || now === undefined) return plugin;
     report.warn(`plugin type ${String(type)} is now called ${now}`);
     return { name: type, ...plugin, type: now };
+  });
+  return { ...source, plugins };
+}
+
+const PD_HANDLER = "pd-profile-handler";
+const PD_DECIDER = "prefix-based-pd-decider";
+
+/** The former handler of prefill and decode takes the decider of this name where there is one and nothing else decides. */
+function defaultDecider(source: Source): Source {
+  if (!Array.isArray(source["plugins"])) return source;
+  const written = source["plugins"].filter(isRecord);
+  if (!written.some(({ type, name }) => (name ?? type) === PD_DECIDER)) return source;
+  const plugins = source["plugins"].map((plugin: unknown) => {
+    if (!isRecord(plugin) || plugin["type"] !== PD_HANDLER) return plugin;
+    const parameters = plugin["parameters"] ?? {};
+    if (!isRecord(parameters) || "deciderPluginName" in parameters || "threshold" in parameters) return plugin;
+    return { ...plugin, parameters: { ...parameters, deciderPluginName: PD_DECIDER } };
   });
   return { ...source, plugins };
 }
