@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Logger } from "../telemetry/log.ts";
 import type { MetricsRegistry } from "../telemetry/metrics.ts";
+import type { Tracing } from "../telemetry/tracing.ts";
 import { EXT_PROC_METHOD, createExtProcMethod } from "./extproc/stream.ts";
 import { createRequestMetrics } from "./metrics/request-metrics.ts";
 import type { SchedulerOptions } from "./options.ts";
@@ -27,6 +28,7 @@ export interface FrontSettings {
   readonly state: () => Pick<HealthState, "live" | "ready">;
   readonly pages: ReadonlyMap<string, () => unknown>;
   readonly authorize?: Authorize | undefined;
+  readonly tracing?: Tracing | undefined;
   readonly metrics: MetricsRegistry;
   readonly logger: Logger;
 }
@@ -77,12 +79,21 @@ export async function startFront(settings: FrontSettings): Promise<Front> {
   }
 }
 
-function startExtProc({ host, options, director, parsers, metrics, logger }: FrontSettings): Promise<GrpcServer> {
+function startExtProc({
+  host,
+  options,
+  director,
+  parsers,
+  metrics,
+  tracing,
+  logger,
+}: FrontSettings): Promise<GrpcServer> {
   const method = createExtProcMethod({
     director,
     parsers: parsers ?? createParsers(),
     metrics: createRequestMetrics(metrics),
     logger: logger.child({ logger: "extproc" }),
+    tracing,
     now: () => performance.now(),
     newId: randomUUID,
     maxBodyBytes: options.maxBodyBytes,

@@ -5,6 +5,8 @@ import type { KubeClient } from "../kube/client.ts";
 import { createKubeClient, loadKubeConfig } from "../kube/http-client.ts";
 import type { Logger, RootLogger } from "../telemetry/log.ts";
 import { createMetricsRegistry, type MetricsRegistry } from "../telemetry/metrics.ts";
+import { traceSettings } from "../telemetry/trace-settings.ts";
+import { startTracing, type Tracing } from "../telemetry/tracing.ts";
 import { type Front, startFront } from "./front.ts";
 import type { SchedulerOptions } from "./options.ts";
 import { createParsers } from "./parsers/parsers.ts";
@@ -61,9 +63,11 @@ export async function runScheduler(
   metrics.collectProcessMetrics();
   const client = createKubeClient(await loadKubeConfig());
   const core = await createCore({ options, configText: readConfig(options), client, metrics, logger });
+  const tracing = await startTraces(options, logger);
   const front = await startFront({
     host,
     options,
+    tracing,
     director: core.director,
     parsers: createParsers(core.parserTypes, (text) => logger.warn(text)),
     state: () => ({ live: core.live(), ready: core.ready() }),
@@ -83,8 +87,16 @@ export async function runScheduler(
       stopWatching();
       await front.drain();
       await core.close();
+      await tracing?.close().catch((error: unknown) => logger.error("cannot send the last spans", { error }));
     },
   };
+}
+
+async function startTraces(options: SchedulerOptions, logger: Logger): Promise<Tracing | undefined> {
+  const settings = options.tracing ? traceSettings(process.env, (text) => logger.warn(text)) : undefined;
+  if (settings === undefined) return undefined;
+  logger.info("tracing", { ...settings });
+  return await startTracing(settings);
 }
 
 const isLoopback = (host: string): boolean => host === "::1" || (isIP(host) === 4 && host.startsWith("127."));

@@ -21,6 +21,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 const PACKAGE_ROOMS: Readonly<Record<string, readonly string[]>> = {
   winston: ["telemetry"],
   "prom-client": ["telemetry"],
+  "@opentelemetry": ["telemetry"],
   "@grpc/grpc-js": ["scheduler/server", "playground/gateway", "bench"],
   "@kubernetes/client-node": ["kube", "crds"],
   "js-yaml": ["kube/yaml.ts"],

@@ -1,4 +1,5 @@
 import type { Logger } from "../../telemetry/log.ts";
+import type { Tracing } from "../../telemetry/tracing.ts";
 import type { RequestMetrics } from "../metrics/request-metrics.ts";
 import type { Parsers } from "../parsers/parsers.ts";
 import type { UsageFormat } from "../parsers/traits.ts";
@@ -10,6 +11,8 @@ export interface ExtProcContext {
   readonly parsers: Parsers;
   readonly metrics: RequestMetrics;
   readonly logger: Logger;
+  /** Absent: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
   /** Monotonic milliseconds. */
   readonly now: () => number;
   /** A fresh request id. */

@@ -1,4 +1,5 @@
 import { VERBOSITY } from "../../telemetry/log.ts";
+import type { Span } from "../../telemetry/tracing.ts";
 import { replaceModel } from "../parsers/json-body.ts";
 import { API_TRAITS } from "../parsers/traits.ts";
 import {
@@ -54,6 +55,8 @@ export class RequestPhase {
   /** Whether the proxy shows the headers, and so takes changes of them. */
   #headersShown = false;
   receivedAtMs = 0;
+  /** Span of the whole exchange; undefined where it is not traced. */
+  span: Span | undefined;
 
   constructor(context: ExtProcContext, host: RequestHost) {
     this.#context = context;
@@ -84,6 +87,11 @@ export class RequestPhase {
     this.#mode = message.modes?.request ?? this.#mode;
     this.#noteMetadata(message);
     this.#identify(message.headers);
+    this.span = this.#context.tracing?.begin(
+      "gateway.request",
+      message.headers.get("traceparent"),
+      message.headers.get("tracestate"),
+    );
     this.#state = "collecting";
   }
 
@@ -154,7 +162,8 @@ export class RequestPhase {
     const body = this.#parse(path, whole || this.#mode !== BODY_MODE.bufferedPartial);
     if (body === undefined) return this.#routeBodyless(ending);
     this.#state = "deciding";
-    const decision = this.#context.director.handle(this.#request(path, body));
+    const span = this.span?.child("gateway.request_orchestration");
+    const decision = spanned(span, () => this.#context.director.handle(this.#request(path, body, span)));
     if (!(decision instanceof Promise)) return this.#answer(decision, body, ending);
     decision.then(
       (value) => this.#settled(value, body, ending),
@@ -183,7 +192,7 @@ export class RequestPhase {
     }
   }
 
-  #request(path: string, body: ParsedBody): IncomingRequest {
+  #request(path: string, body: ParsedBody, span: Span | undefined): IncomingRequest {
     const signal = (): AbortSignal => this.#signal();
     const attributes = this.#attributes;
     return {
@@ -192,6 +201,7 @@ export class RequestPhase {
       headers: this.#headers,
       body,
       subset: this.#subset,
+      span,
       attributes: () => readAttributes(attributes),
       receivedAtMs: this.receivedAtMs,
       get signal() {
@@ -242,6 +252,7 @@ export class RequestPhase {
   ): Mutation {
     const set: HeaderChange[] = [[DESTINATION_HEADER, destination]];
     if (size > 0) set.push(["Content-Length", String(size)]);
+    if (this.span !== undefined) set.push(...this.span.headers);
     if (this.#idGenerated) set.push(["x-request-id", this.id]);
     for (const header of changed) set.push(header);
     return { set, remove: [...controlHeadersOf(this.#headers), ...removed], clearRouteCache: true };
@@ -279,6 +290,30 @@ export class RequestPhase {
     if (isDuplex(this.#mode)) answers.streamedBody(ANSWER.requestBody, message.body, message.endOfStream);
     else answers.body(ANSWER.requestBody, NO_MUTATION);
     this.#host.send(answers.finish());
+  }
+}
+
+type Decided = RoutingDecision | Promise<RoutingDecision>;
+
+/** Decides within a span, which tells the outcome. */
+function spanned(span: Span | undefined, decide: () => Decided): Decided {
+  if (span === undefined) return decide();
+  const tell = (decision: RoutingDecision): void => {
+    span.set({ target_model: decision.targetModel, request_prio: decision.priority });
+    span.end();
+  };
+  const tellFailure = (error: unknown): void => {
+    span.fail(error);
+    span.end();
+  };
+  try {
+    const decided = decide();
+    if (decided instanceof Promise) decided.then(tell, tellFailure);
+    else tell(decided);
+    return decided;
+  } catch (error) {
+    tellFailure(error);
+    throw error;
   }
 }
 

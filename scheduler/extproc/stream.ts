@@ -75,6 +75,7 @@ class ExtProcStream implements CallHandler, RequestHost {
     series.started();
     if (route.ticket !== undefined) series.routed(sizeBytes);
     this.#response?.attach(route, series);
+    this.#request.span?.set({ "gen_ai.request.model": route.model, "gen_ai.request.id": this.#request.id });
     route.onEvicted?.((reason) => this.#evict(reason));
     if (logger.enabled(VERBOSITY.verbose))
       logger.v(VERBOSITY.verbose, "EPP sent request body response(s) to proxy", {
@@ -110,6 +111,7 @@ class ExtProcStream implements CallHandler, RequestHost {
   fail(error: unknown): void {
     if (this.over) return;
     const refused = error instanceof RequestError;
+    this.#request.span?.fail(error);
     this.#countFailure(refused ? error.code : "Unknown");
     if (refused) this.#call.send(refusalAnswer(error));
     else this.#context.logger.error("Failed to process request", { error });
@@ -187,6 +189,7 @@ class ExtProcStream implements CallHandler, RequestHost {
     this.#request.cancel();
     this.#context.metrics.openStreams.dec();
     if (this.#route !== undefined || this.#response !== undefined) this.#complete(termination);
+    this.#request.span?.end();
   }
 }
 

@@ -1,3 +1,5 @@
+import type { Span } from "../../telemetry/tracing.ts";
+
 /**
  * The seam between the protocol side of the scheduler (`server`, `extproc`, parsers) and its deciding side
  * (`director`, `scheduling`, `plugins`, `datalayer`): plain data and one interface.
@@ -66,6 +68,8 @@ export interface IncomingRequest {
   readonly subset: readonly string[] | undefined;
   /** What the proxy tells about the request in `attributes`, by namespace; decoded when called. */
   attributes?(): ReadonlyMap<string, ReadonlyMap<string, AttributeValue>>;
+  /** Span of the decision about the request; undefined where it is not traced. */
+  readonly span?: Span | undefined;
   /** Monotonic milliseconds when the headers arrived. */
   readonly receivedAtMs: number;
   /** Aborted when the client or the proxy goes away before a decision. */
