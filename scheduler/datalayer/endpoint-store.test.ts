@@ -23,6 +23,18 @@ test("a sample reaches its endpoint only, and none that took its slot", () => {
   expect([store.waiting[slot], store.updatedAtMs[slot], store.attribute("depth", slot)]).toEqual([0, 0, NaN]);
 });
 
+test("until its first page an endpoint passes for an average one", () => {
+  const store = new EndpointStore();
+  for (const [pod, waiting] of [["a", 2], ["b", 6]] as const) {
+    const slot = store.upsert(endpoint(pod));
+    store.update(slot, store.generation[slot]!, { waiting, kvUsage: 0.5 }, 100);
+  }
+  const slot = store.upsert(endpoint("c"));
+  expect([store.waiting[slot], store.kvUsage[slot], store.updatedAtMs[slot]]).toEqual([4, 0.5, 0]);
+  store.update(slot, store.generation[slot]!, { waiting: 1 }, 100);
+  expect([store.waiting[slot], store.kvUsage[slot]]).toEqual([1, 0]);
+});
+
 test("the list of the fleet is not touched by later changes", () => {
   const store = new EndpointStore();
   store.upsert(endpoint("a"));

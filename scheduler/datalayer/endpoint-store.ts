@@ -5,6 +5,8 @@ import type { EndpointSample } from "./sample.ts";
 const INITIAL_CAPACITY = 16;
 const NO_NAMES: ReadonlySet<string> = new Set();
 const COLUMNS = ["waiting", "running", "kvUsage", "cacheBlockSize", "cacheNumBlocks", "maxActiveModels"] as const;
+/** What an endpoint is preferred for. */
+const LOAD = ["waiting", "running", "kvUsage"] as const;
 /** Names of the configuration that become columns; more are a mistake in it. */
 const MAX_ATTRIBUTES = 64;
 
@@ -133,6 +135,7 @@ export class EndpointStore implements EndpointColumns {
   update(slot: number, generation: number, sample: EndpointSample, nowMs: number): void {
     const entry = this.#entries[slot];
     if (entry === undefined || this.generation[slot] !== generation) return;
+    if (this.updatedAtMs[slot] === 0) for (const column of COLUMNS) this[column][slot] = 0;
     for (const column of COLUMNS) {
       const value = sample[column];
       if (value !== undefined) this[column][slot] = value;
@@ -167,16 +170,29 @@ export class EndpointStore implements EndpointColumns {
     if (slot >= this.capacity) this.#grow();
     this.#entries[slot] = { metadata, active: NO_NAMES, waiting: NO_NAMES };
     this.#fleet = undefined;
+    this.updatedAtMs[slot] = 0;
     this.#slots.set(key, slot);
     const pod = podOf(metadata);
     const ranks = this.#pods.get(pod);
     if (ranks === undefined) this.#pods.set(pod, new Set([key]));
     else ranks.add(key);
     for (const column of COLUMNS) this[column][slot] = 0;
+    for (const column of LOAD) this[column][slot] = this.#mean(this[column]);
     for (const column of this.#attributes.values()) column[slot] = NaN;
-    this.updatedAtMs[slot] = 0;
     for (const listener of this.#listeners) listener.onEndpointAdded(slot);
     return slot;
+  }
+
+  /** Over the endpoints that have been read: until its first page a new endpoint passes for an average one. */
+  #mean(column: Float64Array): number {
+    let sum = 0;
+    let count = 0;
+    for (const slot of this.#slots.values()) {
+      if (this.updatedAtMs[slot] === 0) continue;
+      sum += column[slot] ?? 0;
+      count++;
+    }
+    return count === 0 ? 0 : sum / count;
   }
 
   #forgetPod(key: string, metadata: EndpointMetadata): void {

@@ -37,7 +37,7 @@ export interface EndpointView {
   readonly metricsAddress: string;
   readonly node: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** Age of the values below in ms; null: never read, and the values mean nothing. */
+  /** Age of the values below in ms; null: never read, and load is the pool's mean at its arrival. */
   readonly ageMs: number | null;
   readonly waiting: number;
   readonly running: number;

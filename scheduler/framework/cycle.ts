@@ -5,6 +5,8 @@ import type { EndpointColumns } from "./endpoint.ts";
 /** Source of uniform random numbers in [0, 1). */
 export interface Random {
   next(): number;
+  /** State that repeats the next numbers; undefined: they cannot be repeated. */
+  readonly state?: number;
 }
 
 /** The request as plugins see it. */

@@ -30,7 +30,7 @@ export interface EndpointMetadata {
 export interface EndpointColumns {
   /** Length of every column. */
   readonly capacity: number;
-  /** Requests waiting in the engine's queue; 0 before the first scrape. */
+  /** Requests waiting in the engine's queue. Before the first scrape of an endpoint, the mean of the others. */
   readonly waiting: Float64Array;
   /** Requests the engine runs. */
   readonly running: Float64Array;

@@ -3,7 +3,8 @@ import { describeError, type Logger, VERBOSITY } from "../../telemetry/log.ts";
 import type { EndpointStore } from "../datalayer/endpoint-store.ts";
 import type { EndpointMetadata } from "../framework/endpoint.ts";
 import type { Pipeline } from "../scheduling/pipeline.ts";
-import type { DecisionTrace } from "../scheduling/trace.ts";
+import type { DecisionRecord } from "../scheduling/record.ts";
+import { DecisionLog, EXPLAIN_HEADER } from "./decision-log.ts";
 import { controlHeader, resolveModel } from "./model.ts";
 import { NO_POLICIES, type RequestPolicies } from "./policies.ts";
 import { createSubsetTest } from "./subset.ts";
@@ -31,6 +32,8 @@ export interface DirectorOptions {
   readonly now: () => number;
   /** Told the time of each request. */
   readonly onRequest?: (nowMs: number) => void;
+  /** Where decisions are written down; default: one that keeps them for nobody. */
+  readonly decisions?: DecisionLog;
   /** Whether decisions carry the totals of all candidates. */
   readonly emitScores?: boolean;
 }
@@ -97,6 +100,7 @@ const UNSENT: ResponseSummary = {
 /** Creates the director: candidates, producers, profiles, hooks. Decisions are synchronous. */
 export function createDirector(options: DirectorOptions): Director {
   const { store, logger, policies = NO_POLICIES } = options;
+  const decisions = options.decisions ?? unreadDecisions(logger);
   let candidates = new Int32Array(0);
 
   /** Fills `candidates` and returns how many there are; throws where there is none. */
@@ -143,12 +147,14 @@ export function createDirector(options: DirectorOptions): Director {
     request: ResolvedRequest,
     { subset }: IncomingRequest,
     prepared?: readonly unknown[],
+    record?: DecisionRecord,
   ): void => {
     const { cycle } = pipeline;
     const count = collect(subset, NO_CANDIDATES);
-    cycle.begin(request, candidates, count, options.now(), prepared);
+    cycle.begin(request, candidates, count, record?.atMs ?? options.now(), prepared, record);
     shed(pipeline);
     screen(pipeline);
+    record?.screened(candidates, cycle.candidateCount);
   };
 
   const decide = (
@@ -157,18 +163,48 @@ export function createDirector(options: DirectorOptions): Director {
     incoming: IncomingRequest,
     prepared?: readonly unknown[],
   ): RoutingDecision => {
-    begin(pipeline, request, incoming, prepared);
-    const { cycle } = pipeline;
-    const trace: DecisionTrace | undefined = logger.enabled(VERBOSITY.debug) ? [] : undefined;
+    const record = decisions.begin(request, store, options.now());
+    try {
+      const primary = run(pipeline, request, incoming, record, prepared);
+      const decision = finish(pipeline, request, incoming, primary);
+      decisions.routed(record, primary.profile, decision.destinations, incoming.headers);
+      return decision.routed;
+    } catch (error) {
+      decisions.refused(record, error, incoming.headers);
+      throw error;
+    }
+  };
+
+  /** Runs the pipeline; the primary result is left. */
+  const run = (
+    pipeline: Pipeline,
+    request: ResolvedRequest,
+    incoming: IncomingRequest,
+    record: DecisionRecord,
+    prepared: readonly unknown[] | undefined,
+  ): ProfileResult => {
+    begin(pipeline, request, incoming, prepared, record);
     produce(pipeline, pipeline.producers.length, logger);
     admit(pipeline);
-    const primary = schedule(pipeline, trace);
+    const primary = schedule(pipeline);
+    demandCached(pipeline, primary.slots[0] ?? 0);
+    return primary;
+  };
+
+  /** Tells the plugins and puts the answer together. */
+  const finish = (
+    pipeline: Pipeline,
+    request: ResolvedRequest,
+    incoming: IncomingRequest,
+    primary: ProfileResult,
+  ): { readonly routed: RoutingDecision; readonly destinations: readonly string[] } => {
+    const { cycle } = pipeline;
     const slot = primary.slots[0] ?? 0;
-    demandCached(pipeline, slot);
     const generation = store.generation[slot] ?? 0;
     const ticket: RoutedTicket = { request, slot, generation, states: [], pipeline };
     const targets = Array.from(primary.slots.subarray(0, primary.targetCount), (target) => store.metadata(target));
     const headers = new HeaderChanges();
+    headers.remove(EXPLAIN_HEADER);
     const decision: Decision = {
       primary,
       results: cycle.results,
@@ -182,8 +218,7 @@ export function createDirector(options: DirectorOptions): Director {
       each(ticket, (plugin, own) => plugin.onComplete?.(own, UNSENT));
       throw failure;
     }
-    if (trace !== undefined) logDecision(logger, store, request, primary, trace);
-    return {
+    const routed = {
       ticket,
       endpoint: chosen(slot),
       destination: decision.destinations.join(","),
@@ -196,6 +231,7 @@ export function createDirector(options: DirectorOptions): Director {
       removeHeaders: headers.removed(incoming.headers),
       scores: options.emitScores === true ? totalsOf(store, primary) : undefined,
     };
+    return { routed, destinations: decision.destinations };
   };
 
   /** Asks what plugins want to know from outside, each in a cycle of its own, then decides. */
@@ -206,7 +242,12 @@ export function createDirector(options: DirectorOptions): Director {
   ): Promise<RoutingDecision> => {
     const prepared: unknown[] = [];
     for (const { at, index, plugin } of pipeline.preparers) {
-      begin(pipeline, request, incoming, prepared);
+      try {
+        begin(pipeline, request, incoming, prepared);
+      } catch (error) {
+        decisions.refused(decisions.begin(request, store, options.now()), error, incoming.headers);
+        throw error;
+      }
       produce(pipeline, at, logger);
       try {
         prepared[index] = await plugin.prepare?.(pipeline.cycle, incoming.signal);
@@ -259,6 +300,11 @@ export function createDirector(options: DirectorOptions): Director {
   };
 }
 
+function unreadDecisions(logger: Logger): DecisionLog {
+  const random = { next: () => 1 };
+  return new DecisionLog({ logger, staleAfterMs: 0, sampling: 0, random, originMs: performance.timeOrigin });
+}
+
 function* endpointsOf(store: EndpointStore): Iterable<EndpointMetadata> {
   for (const slot of store.slots()) yield store.metadata(slot);
 }
@@ -295,12 +341,12 @@ function admit({ cycle, admitters }: Pipeline): void {
 }
 
 /** Runs profiles until the handler has enough, and returns the primary result. */
-function schedule(pipeline: Pipeline, trace: DecisionTrace | undefined): ProfileResult {
+function schedule(pipeline: Pipeline): ProfileResult {
   const { cycle, handler, profiles, profileNames } = pipeline;
   for (;;) {
     const next = handler.nextProfiles?.(cycle, profileNames) ?? [];
     if (next.length === 0) break;
-    for (const name of next) profiles.get(name)?.run(cycle, trace);
+    for (const name of next) profiles.get(name)?.run(cycle);
   }
   const outcome = handler.primaryProfile?.(cycle);
   if (outcome !== undefined && "refusal" in outcome) throw refused(outcome.refusal);
@@ -340,40 +386,4 @@ function announce({ cycle, announced }: Pipeline, decision: Decision): RequestEr
 function totalsOf(store: EndpointStore, { slots, totals, count }: ProfileResult): ReadonlyMap<string, number> {
   const used = slots.subarray(0, count);
   return new Map(Array.from(used, (slot, index) => [store.metadata(slot).hostPort, totals[index] ?? 0]));
-}
-
-function logDecision(
-  logger: Logger,
-  store: EndpointStore,
-  request: SchedulingRequest,
-  primary: ProfileResult,
-  trace: DecisionTrace,
-): void {
-  const found = trace.find(({ profile }) => profile === primary.profile);
-  if (found === undefined) return;
-  const scoresOf = (slot: number): Readonly<Record<string, number>> =>
-    Object.fromEntries(
-      found.scorers.map(({ scorer, weight, scores }) => [scorer, (scores.get(slot) ?? 0) * weight] as const),
-    );
-  const slot = primary.slots[0] ?? 0;
-  const { podName, hostPort } = store.metadata(slot);
-  const all = logger.enabled(VERBOSITY.trace)
-    ? Array.from(primary.slots.subarray(0, primary.count), (other, index) => ({
-        endpoint: store.metadata(other).podName,
-        total: primary.totals[index],
-        scores: scoresOf(other),
-      }))
-    : undefined;
-  logger.v(VERBOSITY.debug, "request routed", {
-    requestId: request.id,
-    model: request.targetModel,
-    endpoint: podName,
-    address: hostPort,
-    scores: scoresOf(slot),
-    total: primary.totals[0],
-    candidates: found.candidates,
-    ties: found.ties,
-    picker: found.picker,
-    ...(all === undefined ? {} : { all }),
-  });
 }

@@ -1,9 +1,9 @@
 import type { Cycle, ProfileResult, ProfileResults, Random, Refusal, SchedulingRequest } from "../framework/cycle.ts";
 import type { EndpointColumns } from "../framework/endpoint.ts";
+import { DecisionRecord } from "./record.ts";
 
-/** Results of one decision, with buffers that are kept for the next. */
+/** Results of one decision. */
 export class Results implements ProfileResults {
-  readonly #buffers = new Map<string, ProfileResult>();
   readonly #done = new Map<string, ProfileResult | undefined>();
 
   has(profile: string): boolean {
@@ -27,20 +27,8 @@ export class Results implements ProfileResults {
     this.#done.set(profile, undefined);
   }
 
-  /** Begins a profile's run over the candidates. */
-  begin(profile: string, candidates: Int32Array, count: number): ProfileResult {
-    let result = this.#buffers.get(profile);
-    if (result === undefined || result.slots.length < count) {
-      const slots = new Int32Array(candidates.length);
-      const totals = new Float64Array(candidates.length);
-      result = { profile, slots, totals, count, targetCount: 0, refusal: undefined };
-      this.#buffers.set(profile, result);
-    }
-    result.slots.set(candidates.subarray(0, count));
-    result.totals.fill(0, 0, count);
-    Object.assign(result, { count, targetCount: 0, refusal: undefined });
-    this.#done.set(profile, result);
-    return result;
+  add(result: ProfileResult): void {
+    this.#done.set(result.profile, result);
   }
 
   clear(): void {
@@ -62,6 +50,9 @@ export class SchedulingCycle implements Cycle {
   nowMs = 0;
   peerSlot = -1;
   profile = "";
+  /** Where the decision is written down. */
+  record: DecisionRecord = new DecisionRecord();
+  readonly #unkept = this.record;
   #request: SchedulingRequest | undefined;
 
   constructor(endpoints: EndpointColumns, random: Random, records: unknown[]) {
@@ -75,14 +66,18 @@ export class SchedulingCycle implements Cycle {
     return this.#request;
   }
 
-  /** Starts the next decision, with what plugins have found out for it before. */
+  /** Starts the next decision, with what plugins have found out for it before. Without a record nothing keeps it. */
   begin(
     request: SchedulingRequest,
     candidates: Int32Array,
     count: number,
     nowMs: number,
     prepared: readonly unknown[] = NOTHING,
+    record?: DecisionRecord,
   ): void {
+    this.record = record ?? this.#unkept;
+    this.record.collected(candidates, count);
+    this.record.profileCount = 0;
     this.#request = request;
     this.prepared = prepared;
     this.candidates = candidates;

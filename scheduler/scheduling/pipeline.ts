@@ -1,4 +1,4 @@
-import type { PluginSpec, SchedulerConfig } from "../config/types.ts";
+import type { PluginSpec, ProfileSpec, SchedulerConfig } from "../config/types.ts";
 import type { Random } from "../framework/cycle.ts";
 import { type DataHandle, type DataKey, PREFIX_MATCH, type PrefixMatch } from "../framework/data.ts";
 import type { EndpointColumns } from "../framework/endpoint.ts";
@@ -7,7 +7,7 @@ import type { Logger } from "../../telemetry/log.ts";
 import type { MetricsRegistry } from "../../telemetry/metrics.ts";
 import { SchedulingCycle } from "./cycle.ts";
 import { reusing } from "./plugin-metrics.ts";
-import { createProfile, type Profile } from "./profile.ts";
+import { createProfile, type Profile, type ProfileMember } from "./profile.ts";
 
 /** What plugins are made with. */
 export interface PipelineOptions {
@@ -54,8 +54,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const plugins = config.plugins.map(({ name }) => builder.plugin(name));
   const cycle = new SchedulingCycle(options.endpoints, options.random, builder.records);
   const profiles = config.profiles.map((spec) => {
-    const used = spec.plugins.map(({ plugin, weight }) => ({ name: plugin, weight, plugin: builder.plugin(plugin) }));
-    return [spec.name, createProfile(spec.name, used)] as const;
+    return [spec.name, createProfile(spec.name, membersOf(spec, config, builder))] as const;
   });
   const producers = inOrder(config.plugins);
   const preparers = producers.flatMap((spec, at) => {
@@ -81,6 +80,15 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     dump: () =>
       Object.fromEntries(config.plugins.map(({ name }) => [name, builder.plugin(name).dumpState?.() ?? null] as const)),
   };
+}
+
+function membersOf({ plugins }: ProfileSpec, config: SchedulerConfig, builder: Builder): readonly ProfileMember[] {
+  return plugins.map(({ plugin: name, weight }) => {
+    const spec = config.plugins.find((other) => other.name === name);
+    const { type = name, parameters, definition } = spec ?? {};
+    const description = definition?.description ?? "";
+    return { name, type, description, parameters, weight, plugin: builder.plugin(name) };
+  });
 }
 
 /** Producers, each after those whose data it reads. */

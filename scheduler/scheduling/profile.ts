@@ -1,12 +1,17 @@
-import { grown } from "../framework/data.ts";
-import type { ProfileResult } from "../framework/cycle.ts";
+import type { Refusal } from "../framework/cycle.ts";
 import type { Plugin } from "../framework/plugin.ts";
 import type { SchedulingCycle } from "./cycle.ts";
-import type { DecisionTrace, ScorerTrace } from "./trace.ts";
+import { countStale, dropStale, freshnessOf } from "./freshness.ts";
+import type { ProfileRecord } from "./record.ts";
 
 /** A plugin in a profile. */
 export interface ProfileMember {
   readonly name: string;
+  readonly type: string;
+  /** What the type does, in a sentence. */
+  readonly description: string;
+  /** As the type's schema read them. */
+  readonly parameters: unknown;
   readonly weight: number;
   readonly plugin: Plugin;
 }
@@ -14,58 +19,72 @@ export interface ProfileMember {
 /** Filters, scorers and the picker of one profile. */
 export interface Profile {
   readonly name: string;
-  /** Runs over the candidates; the result is in `cycle.results`. With a trace it tells there how it came about. */
-  run(cycle: SchedulingCycle, trace: DecisionTrace | undefined): void;
+  readonly filters: readonly ProfileMember[];
+  readonly scorers: readonly ProfileMember[];
+  readonly picker: ProfileMember | undefined;
+  /** Runs over the candidates; the result is in `cycle.results`, and how it came about in `cycle.record`. */
+  run(cycle: SchedulingCycle): void;
 }
 
-const clamp = (score: number): number => (score > 0 ? Math.min(score, 1) : 0);
+const NOBODY_LEFT: Refusal = {
+  code: "ResourceExhausted",
+  message: "no endpoints available for the given request",
+  droppedReason: "rejected-saturated",
+};
+
+/** What a raw score counts as: 0 to 1. */
+export const clampScore = (score: number): number => (score > 0 ? Math.min(score, 1) : 0);
 
 /** Puts a profile together: filters narrow, weighted scores add up, the picker chooses. */
 export function createProfile(name: string, members: readonly ProfileMember[]): Profile {
-  const filters = members.filter(({ plugin }) => plugin.filter !== undefined);
-  const scorers = members.filter(({ plugin }) => plugin.score !== undefined);
-  const picker = members.find(({ plugin }) => plugin.pick !== undefined);
-  let scores: Float64Array = new Float64Array(0);
-
-  const addScores = (cycle: SchedulingCycle, result: ProfileResult, traces: ScorerTrace[] | undefined): void => {
-    const { slots, totals, count } = result;
-    for (const { name: scorer, weight, plugin } of scorers) {
-      scores.fill(0, 0, count);
-      plugin.score?.(cycle, slots, count, scores);
-      for (let i = 0; i < count; i++) totals[i] = (totals[i] ?? 0) + clamp(scores[i] ?? 0) * weight;
-      traces?.push({ scorer, weight, scores: bySlot(slots, scores, count) });
-    }
-  };
-
-  return {
+  const profile: Profile = {
     name,
-    run: (cycle, trace) => {
+    filters: members.filter(({ plugin }) => plugin.filter !== undefined),
+    scorers: members.filter(({ plugin }) => plugin.score !== undefined),
+    picker: members.find(({ plugin }) => plugin.pick !== undefined),
+    run: (cycle) => {
       cycle.profile = name;
-      const result = cycle.results.begin(name, cycle.candidates, cycle.candidateCount);
-      scores = grown(scores, result.count);
-      for (const { plugin } of filters) {
-        if (result.count > 0) result.count = plugin.filter?.(cycle, result.slots, result.count) ?? result.count;
-      }
-      if (result.count === 0) {
-        const message = "no endpoints available for the given request";
-        result.refusal = { code: "ResourceExhausted", message, droppedReason: "rejected-saturated" };
+      const record = cycle.record.nextProfile();
+      record.begin(profile, cycle.candidates, cycle.candidateCount);
+      cycle.results.add(record);
+      narrow(profile, cycle, record);
+      if (record.count === 0) {
+        record.refusal = NOBODY_LEFT;
         return;
       }
-      const traces: ScorerTrace[] | undefined = trace === undefined ? undefined : [];
-      addScores(cycle, result, traces);
-      const ties = traces === undefined ? 0 : countTies(result);
-      result.targetCount = picker?.plugin.pick?.(cycle, result.slots, result.totals, result.count) ?? 1;
-      trace?.push({ profile: name, candidates: result.count, scorers: traces ?? [], picker: picker?.name ?? "", ties });
+      leaveStaleOut(cycle, record);
+      addScores(profile, cycle, record);
+      record.beforePick(cycle.random.state);
+      record.targetCount = profile.picker?.plugin.pick?.(cycle, record.slots, record.totals, record.count) ?? 1;
     },
   };
+  return profile;
 }
 
-function bySlot(slots: Int32Array, scores: Float64Array, count: number): ReadonlyMap<number, number> {
-  return new Map(Array.from(slots.subarray(0, count), (slot, index) => [slot, clamp(scores[index] ?? 0)]));
+function narrow({ filters }: Profile, cycle: SchedulingCycle, record: ProfileRecord): void {
+  for (const { plugin } of filters) {
+    if (record.count === 0) return;
+    const before = record.count;
+    record.count = plugin.filter?.(cycle, record.slots, before) ?? before;
+    record.filtered(record.count !== before);
+  }
 }
 
-function countTies({ totals, count }: ProfileResult): number {
-  const used = totals.subarray(0, count);
-  const best = Math.max(...used);
-  return used.filter((total) => total === best).length;
+function leaveStaleOut({ endpoints, record: { staleAfterMs }, nowMs }: SchedulingCycle, record: ProfileRecord): void {
+  if (staleAfterMs <= 0) return;
+  const since = nowMs - staleAfterMs;
+  const stale = countStale(record.slots, record.count, endpoints.updatedAtMs, since);
+  record.freshness = freshnessOf(record.count, stale);
+  if (record.freshness === "stale-left-out")
+    record.count = dropStale(record.slots, record.count, endpoints.updatedAtMs, since);
+}
+
+function addScores({ scorers }: Profile, cycle: SchedulingCycle, record: ProfileRecord): void {
+  const { slots, totals, count } = record;
+  for (let index = 0; index < scorers.length; index++) {
+    const { plugin, weight } = scorers[index]!;
+    const scores = record.scoresOf(index);
+    plugin.score?.(cycle, slots, count, scores);
+    for (let i = 0; i < count; i++) totals[i] = totals[i]! + clampScore(scores[i]!) * weight;
+  }
 }
