@@ -6,6 +6,7 @@ import { silentLogger } from "../telemetry/log.ts";
 import { createMetricsRegistry } from "../telemetry/metrics.ts";
 import { type Front, type FrontSettings, startFront } from "./front.ts";
 import { parseSchedulerFlags } from "./options.ts";
+import type { DebugPage } from "./server/metrics-server.ts";
 import type { Director } from "./request/types.ts";
 import { createMetricsAuth } from "./server/metrics-auth.ts";
 
@@ -31,7 +32,10 @@ async function start(args: readonly string[], extra: Partial<FrontSettings> = {}
     options: parseSchedulerFlags([...FREE_PORTS, ...args], {}).options,
     director,
     state: () => ({ live: true, ready: true }),
-    pages: new Map([["/debug/config", () => ({ plugins: [] })]]),
+    pages: new Map<string, DebugPage>([
+      ["/debug/config", { about: "the configuration", render: () => ({ plugins: [] }) }],
+      ["/debug/echo", { about: "the query", render: (query) => query.get("id") ?? undefined }],
+    ]),
     metrics: createMetricsRegistry(),
     logger: silentLogger,
     ...extra,
@@ -56,7 +60,11 @@ test("plain: routes, tells its health and shows its pages", async () => {
   const page = await fetch(`http://127.0.0.1:${metricsPort}/metrics`);
   expect(page.headers.get("content-type")).toContain("version=0.0.4");
   expect(await page.text()).toMatch(/^endpoint_picker_picks_total\{.*\} 1$/m);
-  expect(await (await fetch(`http://127.0.0.1:${metricsPort}/debug/config`)).json()).toEqual({ plugins: [] });
+  const open = (path: string): Promise<Response> => fetch(`http://127.0.0.1:${metricsPort}${path}`);
+  expect(await (await open("/debug/config")).json()).toEqual({ plugins: [] });
+  expect(await (await open("/debug/echo?id=a%20b")).json()).toBe("a b");
+  expect((await open("/debug/echo")).status).toBe(404);
+  expect(await (await open("/debug/")).json()).toMatchObject({ "/debug/echo": "the query" });
   expect((await fetch(`http://127.0.0.1:${metricsPort}/else`)).status).toBe(404);
   expect((await fetch(`http://127.0.0.1:${metricsPort}/metrics`, { method: "POST" })).status).toBe(405);
   client.close();

@@ -10,7 +10,7 @@ import type { Director } from "./request/types.ts";
 import { readCertificate, selfSignedCertificate, watchCertificate } from "./server/certificates.ts";
 import { type HealthState, createHealthMethods, createStaticHealthMethods } from "./server/health.ts";
 import { startGrpcServer } from "./server/http2-server.ts";
-import { type Authorize, startMetricsServer } from "./server/metrics-server.ts";
+import { type Authorize, type DebugPage, startMetricsServer } from "./server/metrics-server.ts";
 import type { GrpcServer, Methods, TlsSettings } from "./server/transport.ts";
 
 /** Streams of ending answers get this long after the drain window. */
@@ -26,7 +26,7 @@ export interface FrontSettings {
   readonly parsers?: Parsers | undefined;
   /** Whether pool and plugins are ready for requests. */
   readonly state: () => Pick<HealthState, "live" | "ready">;
-  readonly pages: ReadonlyMap<string, () => unknown>;
+  readonly pages: ReadonlyMap<string, DebugPage>;
   readonly authorize?: Authorize | undefined;
   readonly tracing?: Tracing | undefined;
   readonly metrics: MetricsRegistry;

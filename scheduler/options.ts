@@ -55,6 +55,8 @@ export interface SchedulerOptions {
   readonly assumedBodyMode: number;
   readonly ignoreSubset: boolean;
   readonly emitScores: boolean;
+  /** Share of decisions that are kept and logged, 0 to 1. */
+  readonly decisionSampling: number;
   readonly allowExperimental: boolean;
   readonly modelServerMetrics: ModelServerMetricsFlags;
 }
@@ -68,7 +70,7 @@ export interface ParsedOptions {
   readonly help: boolean;
 }
 
-/** Every flag of the endpoint pickers of v0.4.0 to v0.10, and our own `max-request-body-size` and `assumed-body-mode`. */
+/** Every flag of the endpoint pickers of v0.4.0 to v0.10, and a few of our own. */
 const FLAGS: FlagTable = {
   "grpc-port": ["int", "port of the ext_proc service (default 9002)"],
   "grpc-health-port": ["int", "port of the gRPC health service (default 9003)"],
@@ -119,6 +121,7 @@ const FLAGS: FlagTable = {
   "model-server-metrics-https-insecure-skip-verify": ["bool", "take any certificate of the endpoints (default true)"],
   "max-request-body-size": ["bytes", "largest request body, refused with 413 beyond (default 64MiB)"],
   "assumed-body-mode": ["text", "body mode of proxies that do not tell theirs (default FULL_DUPLEX_STREAMED)"],
+  "decision-sampling": ["text", "share of decisions that are kept and logged, 0 to 1 (default 0)"],
   "destination-endpoint-hint-key": ["text", "accepted"],
   "destination-endpoint-hint-metadata-namespace": ["text", "accepted"],
 };
@@ -229,6 +232,7 @@ function readOptions(
     assumedBodyMode: readBodyMode(flags, errors),
     ignoreSubset: flags.bool("disable-endpoint-subset-filter", false),
     emitScores: flags.bool("emit-endpoint-scores", false),
+    decisionSampling: readSampling(flags, errors),
     allowExperimental: flags.bool("allow-experimental-plugins", false),
     modelServerMetrics: readModelServerMetrics(flags),
   };
@@ -272,6 +276,14 @@ function readTargetPorts(flags: FlagReader, errors: string[]): number[] {
   if (ports.length < 1 || ports.length > 8)
     errors.push(`--endpoint-target-ports: should have length from 1 to 8, got ${ports.length}`);
   return ports;
+}
+
+function readSampling(flags: FlagReader, errors: string[]): number {
+  const text = flags.text("decision-sampling") ?? "0";
+  const share = Number(text);
+  if (text.trim() !== "" && share >= 0 && share <= 1) return share;
+  errors.push(`--decision-sampling: invalid value "${text}"; write a number from 0 to 1`);
+  return 0;
 }
 
 function readTlsVersion(flags: FlagReader, errors: string[]): SchedulerOptions["tlsMinVersion"] {

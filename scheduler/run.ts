@@ -12,6 +12,7 @@ import type { SchedulerOptions } from "./options.ts";
 import { createParsers } from "./parsers/parsers.ts";
 import type { Director } from "./request/types.ts";
 import { createMetricsAuth } from "./server/metrics-auth.ts";
+import type { DebugPage } from "./server/metrics-server.ts";
 
 /** What the deciding side is made from. */
 export interface CoreSettings {
@@ -33,7 +34,7 @@ export interface Core {
   /** Parser types that the configuration names; undefined: the default ones. */
   readonly parserTypes: readonly string[] | undefined;
   /** Debug pages by path. */
-  readonly pages: ReadonlyMap<string, () => unknown>;
+  readonly pages: ReadonlyMap<string, DebugPage>;
   /** Takes a changed configuration over. Throws for a bad one, and goes on with the old. */
   reload(configText: string): void;
   close(): Promise<void> | void;

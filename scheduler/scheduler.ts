@@ -14,15 +14,20 @@ import { startScraper } from "./datalayer/scraper.ts";
 import { dataLayerSettings } from "./datalayer/settings.ts";
 import type { EndpointListener, Plugin } from "./framework/plugin.ts";
 import { formatConfigError } from "./framework/problem.ts";
+import { SeededRandom } from "./framework/random.ts";
 import { registerFleetMetrics } from "./metrics/fleet-metrics.ts";
+import { DecisionLog } from "./request/decision-log.ts";
 import { createDirector } from "./request/director.ts";
 import { NO_POLICIES } from "./request/policies.ts";
 import type { Core, CoreSettings } from "./run.ts";
 import { createPipeline, type Pipeline } from "./scheduling/pipeline.ts";
+import type { DebugPage } from "./server/metrics-server.ts";
 
-const RANDOM = { next: () => Math.random() };
+const SEEDS = 2 ** 32;
 const METRICS_SOURCES = ["metrics-data-source", "multicluster-metrics-data-source"];
 const EXTRACTORS = ["core-metrics-extractor", "model-server-protocol-metrics"];
+const DECISIONS_PAGE = "the newest decisions (?limit=); how one of them came about (?id=REQUEST_ID)";
+const PLUGINS_PAGE = "state of each plugin with its type and the time";
 /** Name of a pool that nothing names. */
 const DEFAULT_POOL_NAME = "epp";
 
@@ -35,10 +40,11 @@ export function createScheduler(settings: CoreSettings): Core {
   const store = new EndpointStore();
   const activity = new Activity();
   const now = (): number => performance.now();
+  const random = new SeededRandom(Math.floor(Math.random() * SEEDS));
   const load = (text: string | undefined): SchedulerConfig => checked(text, settings);
   const build = (config: SchedulerConfig): Pipeline =>
-    createPipeline({ config, endpoints: store, random: RANDOM, logger, metrics });
-  const config = load(settings.configText);
+    createPipeline({ config, endpoints: store, random, logger, metrics });
+  let config = load(settings.configText);
   let pipeline = build(config);
   store.subscribe(toldOf(() => pipeline.plugins));
   const stopScraper = startScraping(settings, config, store, activity);
@@ -54,6 +60,13 @@ export function createScheduler(settings: CoreSettings): Core {
     everyMs: options.refreshPoolMetricsMs,
   });
   const policies = startPolicies(settings);
+  const decisions = new DecisionLog({
+    logger: logger.child({ logger: "director" }),
+    staleAfterMs: stalenessMs,
+    sampling: options.decisionSampling,
+    random: new SeededRandom(Math.floor(Math.random() * SEEDS)),
+    originMs: performance.timeOrigin,
+  });
   const director = createDirector({
     store,
     pipeline: () => pipeline,
@@ -61,6 +74,7 @@ export function createScheduler(settings: CoreSettings): Core {
     logger: logger.child({ logger: "director" }),
     now,
     onRequest: (nowMs) => void activity.touch(nowMs),
+    decisions,
     emitScores: options.emitScores,
   });
   return {
@@ -68,11 +82,17 @@ export function createScheduler(settings: CoreSettings): Core {
     live: () => true,
     ready: () => pool.known(),
     parserTypes: config.parserTypes,
-    pages: new Map<string, () => unknown>([
-      ["/debug/plugins", () => pipeline.dump()],
-      ["/debug/endpoints", () => endpointsPage(store, now())],
+    pages: new Map<string, DebugPage>([
+      ["/debug/decisions", { about: DECISIONS_PAGE, render: (query) => decisions.page(query) }],
+      ["/debug/endpoints", { about: "endpoints with their metrics", render: () => endpointsPage(store, now()) }],
+      ["/debug/plugins", { about: "state of each plugin", render: () => pipeline.dump() }],
+      ["/debug/plugins/state", { about: PLUGINS_PAGE, render: () => pluginStates(config, pipeline, new Date()) }],
     ]),
-    reload: (text) => void (pipeline = build(load(text))),
+    reload: (text) => {
+      const next = load(text);
+      pipeline = build(next);
+      config = next;
+    },
     close: async () => {
       stopReports();
       stopScraper();
@@ -88,6 +108,18 @@ function checked(text: string | undefined, { logger }: CoreSettings): SchedulerC
   throw new Error(
     `EndpointPickerConfig cannot be used:\n${errors.map((error) => `  ${formatConfigError(error)}`).join("\n")}`,
   );
+}
+
+const STATELESS = "plugin does not support state collection";
+
+/** State of all plugins in the layout of the llm-d endpoint picker. */
+function pluginStates({ plugins }: SchedulerConfig, pipeline: Pipeline, now: Date): unknown {
+  const states = pipeline.dump();
+  const entries = plugins.map(({ name, type }) => {
+    const state = states[name] ?? null;
+    return [name, { name, type, ...(state === null ? { message: STATELESS } : { state }) }] as const;
+  });
+  return { timestamp: now.toISOString(), plugins: Object.fromEntries(entries) };
 }
 
 /** Passes changes of the fleet on to the plugins in use. */

@@ -25,7 +25,10 @@ test("a sample reaches its endpoint only, and none that took its slot", () => {
 
 test("until its first page an endpoint passes for an average one", () => {
   const store = new EndpointStore();
-  for (const [pod, waiting] of [["a", 2], ["b", 6]] as const) {
+  for (const [pod, waiting] of [
+    ["a", 2],
+    ["b", 6],
+  ] as const) {
     const slot = store.upsert(endpoint(pod));
     store.update(slot, store.generation[slot]!, { waiting, kvUsage: 0.5 }, 100);
   }

@@ -4,9 +4,11 @@ import type { EndpointSample } from "./sample.ts";
 
 const INITIAL_CAPACITY = 16;
 const NO_NAMES: ReadonlySet<string> = new Set();
-const COLUMNS = ["waiting", "running", "kvUsage", "cacheBlockSize", "cacheNumBlocks", "maxActiveModels"] as const;
 /** What an endpoint is preferred for. */
 const LOAD = ["waiting", "running", "kvUsage"] as const;
+const LOAD_BLOCK = [...LOAD, "updatedAtMs"] as const;
+const CACHE = ["cacheBlockSize", "cacheNumBlocks", "maxActiveModels"] as const;
+const COLUMNS = [...LOAD, ...CACHE] as const;
 /** Names of the configuration that become columns; more are a mistake in it. */
 const MAX_ATTRIBUTES = 64;
 
@@ -27,10 +29,12 @@ const podOf = ({ namespace, podName }: EndpointMetadata): string => `${namespace
 
 /** The endpoints of the pool, as columns. */
 export class EndpointStore implements EndpointColumns {
-  waiting: Float64Array = new Float64Array(INITIAL_CAPACITY);
-  running: Float64Array = new Float64Array(INITIAL_CAPACITY);
-  kvUsage: Float64Array = new Float64Array(INITIAL_CAPACITY);
-  updatedAtMs: Float64Array = new Float64Array(INITIAL_CAPACITY);
+  /** `waiting`, `running`, `kvUsage` and `updatedAtMs` one after the other: what a decision keeps is one copy. */
+  load: Float64Array = new Float64Array(0);
+  waiting: Float64Array = this.load;
+  running: Float64Array = this.load;
+  kvUsage: Float64Array = this.load;
+  updatedAtMs: Float64Array = this.load;
   cacheBlockSize: Float64Array = new Float64Array(INITIAL_CAPACITY);
   cacheNumBlocks: Float64Array = new Float64Array(INITIAL_CAPACITY);
   maxActiveModels: Float64Array = new Float64Array(INITIAL_CAPACITY);
@@ -43,6 +47,10 @@ export class EndpointStore implements EndpointColumns {
   readonly #pods = new Map<string, Set<string>>();
   readonly #listeners = new Set<EndpointListener>();
   #fleet: readonly (EndpointMetadata | undefined)[] | undefined;
+
+  constructor() {
+    this.#allocateLoad(INITIAL_CAPACITY);
+  }
 
   get capacity(): number {
     return this.generation.length;
@@ -211,6 +219,16 @@ export class EndpointStore implements EndpointColumns {
     column[slot] = value;
   }
 
+  #allocateLoad(length: number): void {
+    const block = new Float64Array(length * LOAD_BLOCK.length);
+    LOAD_BLOCK.forEach((column, index) => {
+      const view = block.subarray(index * length, (index + 1) * length);
+      view.set(this[column]);
+      this[column] = view;
+    });
+    this.load = block;
+  }
+
   #grow(): void {
     const length = this.capacity * 2;
     const longer = (column: Float64Array, rest: number): Float64Array => {
@@ -218,7 +236,8 @@ export class EndpointStore implements EndpointColumns {
       result.set(column);
       return result;
     };
-    for (const column of [...COLUMNS, "updatedAtMs"] as const) this[column] = longer(this[column], 0);
+    for (const column of CACHE) this[column] = longer(this[column], 0);
+    this.#allocateLoad(length);
     for (const [name, column] of this.#attributes) this.#attributes.set(name, longer(column, NaN));
     const generation = new Uint32Array(length);
     generation.set(this.generation);

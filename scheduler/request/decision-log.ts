@@ -1,7 +1,14 @@
 import { describeError, type Logger, VERBOSITY } from "../../telemetry/log.ts";
-import type { Random, Refusal, SchedulingRequest } from "../framework/cycle.ts";
-import { type DecisionRecord, DecisionRing, type RecordedFleet } from "../scheduling/record.ts";
-import { type CandidateTrace, type DecisionTrace, type ProfileTrace, traceOf } from "../scheduling/trace.ts";
+import type { ProfileResult, Random, Refusal, SchedulingRequest } from "../framework/cycle.ts";
+import { DecisionRecord, type RecordedFleet } from "../scheduling/record.ts";
+import { DecisionRing } from "../scheduling/ring.ts";
+import {
+  type CandidateTrace,
+  type DecisionTrace,
+  destinationsOf,
+  type ProfileTrace,
+  traceOf,
+} from "../scheduling/trace.ts";
 import { type Headers, RequestError } from "./types.ts";
 
 /** What a decision log takes. */
@@ -38,6 +45,8 @@ export interface DecisionSummary {
 export class DecisionLog {
   readonly #options: DecisionLogOptions;
   readonly #ring = new DecisionRing();
+  /** Decisions are made one after the other. */
+  readonly #record = new DecisionRecord();
   readonly #kept = new Map<string, DecisionTrace>();
 
   constructor(options: DecisionLogOptions) {
@@ -46,13 +55,19 @@ export class DecisionLog {
 
   /** Where the next decision is written down. */
   begin(request: SchedulingRequest, fleet: RecordedFleet, nowMs: number): DecisionRecord {
-    return this.#ring.next(request, fleet, nowMs, this.#options.staleAfterMs);
+    this.#record.begin(request, fleet, nowMs, this.#options.staleAfterMs);
+    return this.#record;
   }
 
-  /** A request got its destinations. */
-  routed(record: DecisionRecord, primary: string, destinations: readonly string[], headers: Headers): void {
-    record.primary = primary;
-    record.destinations = destinations;
+  /** A request goes to the targets of this result; `replaced` are addresses that a plugin put in their place. */
+  routed(
+    record: DecisionRecord,
+    primary: ProfileResult,
+    replaced: readonly string[] | undefined,
+    headers: Headers,
+  ): void {
+    record.primary = record.profiles.findIndex((profile) => profile === primary);
+    record.destinations = replaced;
     this.#finish(record, headers);
   }
 
@@ -63,10 +78,11 @@ export class DecisionLog {
   }
 
   #finish(record: DecisionRecord, headers: Headers): void {
-    const { logger, sampling, random } = this.#options;
+    const { logger, sampling, random, originMs } = this.#options;
+    this.#ring.push(record);
     const wanted = isWanted(headers) || (sampling > 0 && random.next() < sampling);
     if (!wanted && !logger.enabled(VERBOSITY.debug)) return;
-    const trace = traceOf(record, this.#options.originMs);
+    const trace = traceOf(record, this.#ring.count, originMs);
     if (wanted) this.#keep(trace);
     logger.v(wanted ? VERBOSITY.default : VERBOSITY.debug, lineOf(trace), fieldsOf(trace, logger));
   }
@@ -80,14 +96,15 @@ export class DecisionLog {
 
   /** The newest decision about a request; undefined when it is not remembered. */
   find(requestId: string): DecisionTrace | undefined {
-    const record = this.#ring.find(requestId);
-    return record === undefined ? this.#kept.get(requestId) : traceOf(record, this.#options.originMs);
+    const past = this.#ring.find(requestId);
+    if (past === undefined) return this.#kept.get(requestId);
+    return traceOf(past.record, past.sequence, this.#options.originMs);
   }
 
   /** The newest decisions, newest first. */
   list(limit: number): readonly DecisionSummary[] {
-    const records = this.#ring.newest().slice(0, Math.min(Math.max(1, limit), MAX_LISTED));
-    return records.map((record) => summaryOf(record, this.#options.originMs));
+    const past = this.#ring.newest(Math.min(Math.max(1, limit), MAX_LISTED));
+    return past.map(({ record }) => summaryOf(record, this.#options.originMs));
   }
 
   /** The debug page: one decision with `?id=`, else the newest ones, as many as `?limit=` says. Undefined: not found. */
@@ -116,7 +133,7 @@ function summaryOf(record: DecisionRecord, originMs: number): DecisionSummary {
     time: new Date(originMs + record.atMs).toISOString(),
     model: record.targetModel,
     candidates: record.collectedCount,
-    destinations: record.destinations,
+    destinations: destinationsOf(record),
     ...(record.refusal === undefined ? {} : { refusal: record.refusal.message }),
   };
 }

@@ -154,7 +154,6 @@ export function createDirector(options: DirectorOptions): Director {
     cycle.begin(request, candidates, count, record?.atMs ?? options.now(), prepared, record);
     shed(pipeline);
     screen(pipeline);
-    record?.screened(candidates, cycle.candidateCount);
   };
 
   const decide = (
@@ -167,7 +166,7 @@ export function createDirector(options: DirectorOptions): Director {
     try {
       const primary = run(pipeline, request, incoming, record, prepared);
       const decision = finish(pipeline, request, incoming, primary);
-      decisions.routed(record, primary.profile, decision.destinations, incoming.headers);
+      decisions.routed(record, primary, decision.replaced, incoming.headers);
       return decision.routed;
     } catch (error) {
       decisions.refused(record, error, incoming.headers);
@@ -197,19 +196,20 @@ export function createDirector(options: DirectorOptions): Director {
     request: ResolvedRequest,
     incoming: IncomingRequest,
     primary: ProfileResult,
-  ): { readonly routed: RoutingDecision; readonly destinations: readonly string[] } => {
+  ): { readonly routed: RoutingDecision; readonly replaced: readonly string[] | undefined } => {
     const { cycle } = pipeline;
     const slot = primary.slots[0] ?? 0;
     const generation = store.generation[slot] ?? 0;
     const ticket: RoutedTicket = { request, slot, generation, states: [], pipeline };
     const targets = Array.from(primary.slots.subarray(0, primary.targetCount), (target) => store.metadata(target));
+    const addresses = targets.map(({ hostPort }) => hostPort);
     const headers = new HeaderChanges();
-    headers.remove(EXPLAIN_HEADER);
+    if (incoming.headers.has(EXPLAIN_HEADER)) headers.remove(EXPLAIN_HEADER);
     const decision: Decision = {
       primary,
       results: cycle.results,
       ticket,
-      destinations: targets.map(({ hostPort }) => hostPort),
+      destinations: addresses,
       setHeader: (name, value) => headers.set(name, value),
       removeHeader: (name) => headers.remove(name),
     };
@@ -231,7 +231,7 @@ export function createDirector(options: DirectorOptions): Director {
       removeHeaders: headers.removed(incoming.headers),
       scores: options.emitScores === true ? totalsOf(store, primary) : undefined,
     };
-    return { routed, destinations: decision.destinations };
+    return { routed, replaced: decision.destinations === addresses ? undefined : decision.destinations };
   };
 
   /** Asks what plugins want to know from outside, each in a cycle of its own, then decides. */
@@ -319,6 +319,7 @@ function shed({ cycle, detector }: Pipeline): void {
 function screen({ cycle, screeners }: Pipeline): void {
   for (const screener of screeners)
     cycle.candidateCount = screener.screen?.(cycle, cycle.candidates, cycle.candidateCount) ?? cycle.candidateCount;
+  cycle.record.screened(cycle.candidates, cycle.candidateCount);
   if (cycle.candidateCount === 0) throw new RequestError("ServiceUnavailable", SCREENED, "rejected-no-endpoints");
 }
 

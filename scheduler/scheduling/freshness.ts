@@ -8,7 +8,10 @@
  * An endpoint is stale when its metrics were last read longer ago than the limit. One whose metrics were never read is not: it
  * may have none, and competes with the means that the pool had when it arrived.
  */
-export type Freshness = "all-fresh" | "stale-left-out" | "mostly-stale";
+export const FRESHNESS = ["all-fresh", "stale-left-out", "mostly-stale"] as const;
+
+/** Which of the rules held. */
+export type Freshness = (typeof FRESHNESS)[number];
 
 /** Whether values read at `updatedAtMs` (0: never) are older than `sinceMs`. */
 export const isStale = (updatedAtMs: number, sinceMs: number): boolean => updatedAtMs !== 0 && updatedAtMs < sinceMs;

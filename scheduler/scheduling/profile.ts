@@ -26,7 +26,8 @@ export interface Profile {
   run(cycle: SchedulingCycle): void;
 }
 
-const NOBODY_LEFT: Refusal = {
+/** Why a profile has no target. */
+export const NOBODY_LEFT: Refusal = {
   code: "ResourceExhausted",
   message: "no endpoints available for the given request",
   droppedReason: "rejected-saturated",

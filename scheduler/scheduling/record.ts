@@ -3,13 +3,10 @@ import type { EndpointColumns, EndpointMetadata } from "../framework/endpoint.ts
 import type { Freshness } from "./freshness.ts";
 import type { Profile } from "./profile.ts";
 
-/** Columns that a record keeps a copy of. */
-export const KEPT_COLUMNS = ["waiting", "running", "kvUsage", "updatedAtMs"] as const;
-
-type KeptColumn = (typeof KEPT_COLUMNS)[number];
-
 /** What a record needs of the fleet: columns, and the facts by slot as of now. */
 export interface RecordedFleet extends EndpointColumns {
+  /** `waiting`, `running`, `kvUsage` and `updatedAtMs` one after the other. */
+  readonly load: Float64Array;
   fleet(): readonly (EndpointMetadata | undefined)[];
 }
 
@@ -19,10 +16,13 @@ const floats = (array: Float64Array, length: number): Float64Array =>
 const integers = (array: Int32Array, length: number): Int32Array =>
   array.length >= length ? array : new Int32Array(length);
 
+/** Columns of `load`. */
+export const LOAD_COLUMNS = 4;
+
 const NO_FLOATS = new Float64Array(0);
 const NO_INTEGERS = new Int32Array(0);
 
-/** The run of one profile. The buffers that the run works in are its record; nothing is copied to keep it. */
+/** The run of one profile: the buffers that it works in. */
 export class ProfileRecord implements ProfileResult {
   profile = "";
   /** The profile that ran; undefined before the first run. */
@@ -32,14 +32,15 @@ export class ProfileRecord implements ProfileResult {
   count = 0;
   targetCount = 0;
   refusal: Refusal | undefined;
-  /** Survivors after each filter; unchanged where the filter removed none. */
+  /** Survivors after each filter; meaningless where the filter removed none. */
   readonly survivors: Int32Array[] = [];
   readonly survivorCounts: number[] = [];
   freshness: Freshness = "all-fresh";
   /** Survivors in the order in which they were scored, before the picker moved them. */
   order: Int32Array = NO_INTEGERS;
-  /** Raw scores of each scorer, parallel to `order`. */
-  readonly scores: Float64Array[] = [];
+  /** Raw scores of each scorer, parallel to `order`: parts of `scoreBlock`, one after the other. */
+  scores: readonly Float64Array[] = [];
+  scoreBlock: Float64Array = NO_FLOATS;
   /** State of chance before the pick; undefined when it cannot be repeated. */
   randomState: number | undefined;
 
@@ -51,6 +52,7 @@ export class ProfileRecord implements ProfileResult {
     this.slots = integers(this.slots, length);
     this.order = integers(this.order, length);
     this.totals = floats(this.totals, length);
+    this.#allocateScores(definition.scorers.length, this.slots.length);
     this.slots.set(candidates);
     this.totals.fill(0, 0, count);
     this.count = count;
@@ -64,18 +66,21 @@ export class ProfileRecord implements ProfileResult {
   /** Notes the survivors of the next filter. */
   filtered(removed: boolean): void {
     const index = this.survivorCounts.push(this.count) - 1;
-    if (!removed) return;
     const kept = integers(this.survivors[index] ?? NO_INTEGERS, this.slots.length);
     this.survivors[index] = kept;
-    kept.set(this.slots);
+    if (removed) kept.set(this.slots);
+  }
+
+  #allocateScores(scorers: number, width: number): void {
+    if (this.scores.length === scorers && this.scoreBlock.length === scorers * width) return;
+    const block = new Float64Array(scorers * width);
+    this.scoreBlock = block;
+    this.scores = Array.from({ length: scorers }, (_, index) => block.subarray(index * width, (index + 1) * width));
   }
 
   /** Zeroed buffer for the raw scores of a scorer. */
   scoresOf(scorer: number): Float64Array {
-    const scores = floats(this.scores[scorer] ?? NO_FLOATS, this.slots.length);
-    this.scores[scorer] = scores;
-    scores.fill(0, 0, this.count);
-    return scores;
+    return this.scores[scorer]!.fill(0, 0, this.count);
   }
 
   /** Notes the state before the pick. */
@@ -85,10 +90,8 @@ export class ProfileRecord implements ProfileResult {
   }
 }
 
-/** One decision, with all that led to it. Overwritten when the ring comes round. */
+/** One decision, with all that leads to it. Its buffers are used again by the next. */
 export class DecisionRecord {
-  /** Counts decisions from 1; 0: unused. */
-  sequence = 0;
   requestId = "";
   incomingModel = "";
   targetModel = "";
@@ -99,27 +102,22 @@ export class DecisionRecord {
   /** Age in ms from which metrics are stale. */
   staleAfterMs = 0;
   fleet: readonly (EndpointMetadata | undefined)[] = [];
-  readonly columns: Record<KeptColumn, Float64Array> = {
-    waiting: NO_FLOATS,
-    running: NO_FLOATS,
-    kvUsage: NO_FLOATS,
-    updatedAtMs: NO_FLOATS,
-  };
+  /** Live `waiting`, `running`, `kvUsage` and `updatedAtMs`, one after the other; later changes show. */
+  load: Float64Array = NO_FLOATS;
   /** Candidates before and after the screeners. */
   candidates: Int32Array = NO_INTEGERS;
   collectedCount = 0;
   candidateCount = 0;
   readonly profiles: ProfileRecord[] = [];
   profileCount = 0;
-  /** Name of the profile whose targets were taken; "" before, and for a refusal. */
-  primary = "";
-  /** Addresses as the proxy got them. */
-  destinations: readonly string[] = [];
+  /** Which of `profiles` has the targets that were taken; -1: none. */
+  primary = -1;
+  /** Addresses as the proxy got them, where a plugin replaced those of the targets. */
+  destinations: readonly string[] | undefined;
   refusal: Refusal | undefined;
 
   /** Takes request and fleet in. */
-  begin(sequence: number, request: SchedulingRequest, fleet: RecordedFleet, nowMs: number, staleAfterMs: number): void {
-    this.sequence = sequence;
+  begin(request: SchedulingRequest, fleet: RecordedFleet, nowMs: number, staleAfterMs: number): void {
     this.requestId = request.id;
     this.incomingModel = request.incomingModel;
     this.targetModel = request.targetModel;
@@ -128,22 +126,13 @@ export class DecisionRecord {
     this.atMs = nowMs;
     this.staleAfterMs = staleAfterMs;
     this.fleet = fleet.fleet();
-    this.#keep(fleet);
+    this.load = fleet.load;
     this.collectedCount = 0;
     this.candidateCount = 0;
     this.profileCount = 0;
-    this.primary = "";
-    this.destinations = [];
+    this.primary = -1;
+    this.destinations = undefined;
     this.refusal = undefined;
-  }
-
-  #keep(fleet: RecordedFleet): void {
-    const { columns } = this;
-    for (const name of KEPT_COLUMNS) {
-      const column = floats(columns[name], fleet.capacity);
-      columns[name] = column;
-      column.set(fleet[name]);
-    }
   }
 
   /** Notes the candidates before the screeners. */
@@ -152,6 +141,7 @@ export class DecisionRecord {
     this.candidates.set(candidates);
     this.collectedCount = count;
     this.candidateCount = count;
+    this.profileCount = 0;
   }
 
   /** Notes the candidates that the screeners left. */
@@ -165,60 +155,15 @@ export class DecisionRecord {
     this.candidateCount = count;
   }
 
+  /** Endpoints that each column has room for. */
+  get width(): number {
+    return this.load.length / LOAD_COLUMNS;
+  }
+
   /** Buffers for the next profile's run. */
   nextProfile(): ProfileRecord {
     const next = this.profiles[this.profileCount] ?? new ProfileRecord();
     this.profiles[this.profileCount++] = next;
     return next;
-  }
-}
-
-const BYTE_BUDGET = 16 * 1024 * 1024;
-const MIN_RECORDS = 32;
-const MAX_RECORDS = 2048;
-/** Bytes of one endpoint in a record of one profile with a few scorers. */
-const BYTES_PER_SLOT = 96;
-
-/** How many decisions are kept for a fleet of this size: as many as fit into 16 MiB, from 32 to 2,048. */
-export function ringSize(capacity: number): number {
-  const fitting = Math.floor(BYTE_BUDGET / (BYTES_PER_SLOT * Math.max(1, capacity)));
-  return Math.min(MAX_RECORDS, Math.max(MIN_RECORDS, fitting));
-}
-
-/** The last decisions. */
-export class DecisionRing {
-  readonly #records: DecisionRecord[] = [];
-  #at = -1;
-  #sequence = 0;
-
-  /** How many decisions there have been. */
-  get count(): number {
-    return this.#sequence;
-  }
-
-  /** The record for the next decision. */
-  next(request: SchedulingRequest, fleet: RecordedFleet, nowMs: number, staleAfterMs: number): DecisionRecord {
-    const size = ringSize(fleet.capacity);
-    if (this.#records.length > size) this.#records.length = size;
-    this.#at = (this.#at + 1) % size;
-    const record = this.#records[this.#at] ?? this.#grow();
-    record.begin(++this.#sequence, request, fleet, nowMs, staleAfterMs);
-    return record;
-  }
-
-  #grow(): DecisionRecord {
-    const record = new DecisionRecord();
-    this.#at = this.#records.push(record) - 1;
-    return record;
-  }
-
-  /** The newest decision about a request. */
-  find(requestId: string): DecisionRecord | undefined {
-    return this.newest().find((record) => record.requestId === requestId);
-  }
-
-  /** Records from the newest to the oldest. */
-  newest(): readonly DecisionRecord[] {
-    return [...this.#records].sort((a, b) => b.sequence - a.sequence);
   }
 }

@@ -94,11 +94,11 @@ const UNKNOWN: EndpointMetadata = {
 };
 
 /** Reads a record. `originMs` is the wall-clock time of monotonic 0. */
-export function traceOf(record: DecisionRecord, originMs: number): DecisionTrace {
-  const { candidates, collectedCount, candidateCount, primary } = record;
+export function traceOf(record: DecisionRecord, sequence: number, originMs: number): DecisionTrace {
+  const { candidates, collectedCount, candidateCount } = record;
   const screened = Array.from(candidates.subarray(candidateCount, collectedCount));
   return {
-    sequence: record.sequence,
+    sequence,
     requestId: record.requestId,
     time: new Date(originMs + record.atMs).toISOString(),
     model: record.incomingModel,
@@ -108,10 +108,18 @@ export function traceOf(record: DecisionRecord, originMs: number): DecisionTrace
     candidates: collectedCount,
     screenedOut: screened.map((slot) => endpointIn(record, slot).name),
     profiles: record.profiles.slice(0, record.profileCount).map((profile) => profileTrace(record, profile)),
-    primary: primary === "" ? undefined : primary,
-    destinations: record.destinations,
+    primary: record.profiles[record.primary]?.profile,
+    destinations: destinationsOf(record),
     refusal: record.refusal,
   };
+}
+
+/** Addresses as the proxy got them; none for a refusal. */
+export function destinationsOf(record: DecisionRecord): readonly string[] {
+  const { destinations, profiles, primary, refusal } = record;
+  if (destinations !== undefined || refusal !== undefined) return destinations ?? [];
+  const { slots, targetCount } = profiles[primary] ?? { slots: new Int32Array(0), targetCount: 0 };
+  return Array.from(slots.subarray(0, targetCount), (slot) => endpointIn(record, slot).hostPort);
 }
 
 function endpointIn({ fleet }: DecisionRecord, slot: number): EndpointMetadata {
@@ -185,12 +193,12 @@ function removedTraces(
 
 function candidateTrace(record: DecisionRecord, slot: number, verdict: string): CandidateTrace {
   const { name, namespace, hostPort } = endpointIn(record, slot);
-  const { waiting, running, kvUsage, updatedAtMs } = record.columns;
-  const at = updatedAtMs[slot] ?? 0;
+  const { load, width } = record;
+  const [waiting = 0, running = 0, kvUsage = 0, at = 0] = [0, 1, 2, 3].map((column) => load[column * width + slot]);
   const inputs = {
-    waiting: waiting[slot] ?? 0,
-    running: running[slot] ?? 0,
-    kvUsage: kvUsage[slot] ?? 0,
+    waiting,
+    running,
+    kvUsage,
     ageMs: at === 0 ? null : record.atMs - at,
   };
   return { endpoint: name, namespace, address: hostPort, verdict, inputs };

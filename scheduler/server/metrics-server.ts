@@ -11,6 +11,14 @@ export type Verdict =
 /** Decides about the bearer of a token. */
 export type Authorize = (token: string, path: string, verb: string) => Promise<Verdict>;
 
+/** A page for people and tools that look for the cause of something. */
+export interface DebugPage {
+  /** What it shows, for the index. */
+  readonly about: string;
+  /** Makes a JSON value; undefined: there is nothing of what the query asks for. */
+  render(query: URLSearchParams): unknown;
+}
+
 /** What the metrics server is started with. */
 export interface MetricsServerSettings {
   readonly host: string;
@@ -18,8 +26,8 @@ export interface MetricsServerSettings {
   readonly port: number;
   readonly metrics: MetricsRegistry;
   readonly logger: Logger;
-  /** Debug pages by path: each makes a JSON value. */
-  readonly pages: ReadonlyMap<string, () => unknown>;
+  /** Debug pages by path; `/debug` lists them. */
+  readonly pages: ReadonlyMap<string, DebugPage>;
   /** Absent: everybody may read. */
   readonly authorize?: Authorize | undefined;
 }
@@ -57,20 +65,29 @@ async function answer(
   response: ServerResponse,
   { metrics, pages, authorize }: MetricsServerSettings,
 ): Promise<void> {
-  const path = (request.url ?? "/").split("?", 1)[0]!;
+  const { pathname, searchParams } = new URL(request.url ?? "/", "http://metrics");
+  const path = pathname.length > 1 && pathname.endsWith("/") ? pathname.slice(0, -1) : pathname;
   const method = request.method ?? "GET";
   if (authorize !== undefined) {
     const verdict = await authorize(bearerOf(request), path, method.toLowerCase());
     if (!verdict.allowed) return end(response, verdict.status, `${verdict.message}\n`);
   }
-  const page = pages.get(path);
+  const page = path === "/debug" ? indexOf(pages) : pages.get(path);
   if (path !== "/metrics" && page === undefined) return end(response, 404, "not found\n");
   if (method !== "GET" && method !== "HEAD") {
     response.setHeader("Allow", "GET");
     return end(response, 405, "method not allowed\n");
   }
   if (page === undefined) return end(response, 200, await metrics.render(), metrics.contentType);
-  end(response, 200, `${JSON.stringify(page(), undefined, 2)}\n`, "application/json");
+  const value = page.render(searchParams);
+  if (value === undefined) return end(response, 404, "not found\n");
+  end(response, 200, `${JSON.stringify(value, undefined, 2)}\n`, "application/json");
+}
+
+function indexOf(pages: ReadonlyMap<string, DebugPage>): DebugPage {
+  const entries = Array.from(pages, ([path, { about }]) => [path, about] as const);
+  const index = Object.fromEntries([["/metrics", "metrics in the Prometheus text format"], ...entries]);
+  return { about: "the debug pages", render: () => index };
 }
 
 const bearerOf = (request: IncomingMessage): string =>
