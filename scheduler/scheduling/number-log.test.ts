@@ -15,7 +15,8 @@ test("what is still held reads as it was written, over any sequence of sizes", (
         written.push({ place, values });
       });
       const held = written.filter(({ place }) => log.holds(place));
-      for (const { place, values } of held) expect(log.floats(place, values.length).every((value) => value === values[0])).toBe(true);
+      for (const { place, values } of held)
+        expect(log.floats(place, values.length).every((value) => value === values[0])).toBe(true);
       expect(held.at(-1)).toBe(written.at(-1));
     }),
     { numRuns: 50 },
