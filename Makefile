@@ -1,8 +1,10 @@
 NODE := bin/node
 JEST := $(NODE) --experimental-vm-modules --no-warnings --max-old-space-size=4096 node_modules/jest/bin/jest.js
+# Suites that `make test` repeats on a real API server; `make real` runs all of them.
+REAL_SUITES := kubectl-journey bad-manifests published-manifests
 STAMP := node_modules/.package-lock.json
 
-.PHONY: help playground test unit e2e images lint format types bench
+.PHONY: real help playground test unit e2e images lint format types bench
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
@@ -16,9 +18,13 @@ playground: $(STAMP) ## Start everything on this machine and send a completion (
 test: $(STAMP) ## Run all tests: unit, then end to end with real processes
 	$(JEST) $(ARGS) --passWithNoTests --selectProjects unit
 	$(JEST) $(ARGS) --runInBand --forceExit --testTimeout=120000 --passWithNoTests --selectProjects e2e
+	$(NODE) test/cluster/suites.ts $(REAL_SUITES)
 
 unit: $(STAMP) ## Run the unit tests
 	$(JEST) $(ARGS) --passWithNoTests --selectProjects unit
+
+real: $(STAMP) ## Run the end-to-end tests on a real API server (RELEASE=older: three minors older)
+	$(NODE) test/cluster/suites.ts --release $(or $(RELEASE),newest) $(ARGS)
 
 e2e: $(STAMP) ## Run the end-to-end tests
 	$(JEST) $(ARGS) --runInBand --forceExit --testTimeout=120000 --passWithNoTests --selectProjects e2e

@@ -3,6 +3,8 @@ export interface ServiceOptions {
   readonly replicas?: number;
   /** Arguments of the model server, of the simulator's flags. */
   readonly engineArgs?: readonly string[];
+  /** Arguments of the scheduler; default the verbosity that explains decisions. */
+  readonly schedulerArgs?: readonly string[];
 }
 
 /** Manifest of a routed service named `name` that serves the model `name`, in JSON, which is YAML. */
@@ -17,7 +19,7 @@ export function routedService(name: string, options: ServiceOptions = {}): strin
       router: {
         route: {},
         gateway: {},
-        scheduler: { template: { containers: [{ name: "main", args: ["--v=4"] }] } },
+        scheduler: { template: { containers: [{ name: "main", args: options.schedulerArgs ?? ["--v=4"] }] } },
       },
       template: { containers: [{ name: "main", args: options.engineArgs ?? [] }] },
     },

@@ -16,7 +16,8 @@ const KINDS =
  * What this cluster defaults beside the API server of the recording: the fields are in what it stores, and not in what the
  * operator applies.
  */
-const DEFAULTED = /\b(clusterIPs?|ipFamil\w+|nodePort|sessionAffinity|internalTrafficPolicy)\b/;
+const DEFAULTED =
+  /\b(clusterIPs?|ipFamil\w+|nodePort|sessionAffinity|internalTrafficPolicy)\b|annotations\.deployment\.kubernetes\.io\/revision/;
 
 /** Children of the service, as the cluster holds them. */
 async function childrenIn(playground: TestPlayground): Promise<Json[]> {

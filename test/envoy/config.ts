@@ -44,7 +44,8 @@ export interface PoolRoute {
 export interface Upstreams {
   /** `ip:port` of the picker's ext_proc port. */
   readonly picker: string;
-  readonly pickerTls: boolean;
+  /** Whether the picker is asked for its health; one that is not healthy is not asked for picks. */
+  readonly healthChecks: boolean;
   /** `ip:port` of the model servers. */
   readonly endpoints: readonly string[];
 }
@@ -145,7 +146,7 @@ function hintFilter(endpoints: readonly string[]): Json {
   };
 }
 
-function picker({ picker: address, pickerTls }: Upstreams): Json {
+function picker({ picker: address, healthChecks }: Upstreams): Json {
   return {
     name: PICKER,
     type: "STATIC",
@@ -162,7 +163,22 @@ function picker({ picker: address, pickerTls }: Upstreams): Json {
       cluster_name: PICKER,
       endpoints: [{ lb_endpoints: [{ endpoint: { address: socket(address) } }] }],
     },
-    ...(pickerTls ? { transport_socket: unverifiedTls() } : {}),
+    transport_socket: unverifiedTls(),
+    ...(healthChecks ? { health_checks: [healthCheck()], common_lb_config: HEALTH_AT_ONCE } : {}),
+  };
+}
+
+/** No picker is asked when none is healthy, and workers hear of changes at once instead of once a second. */
+const HEALTH_AT_ONCE = { healthy_panic_threshold: {}, update_merge_window: "0s" } as const;
+
+function healthCheck(): Json {
+  return {
+    timeout: "1s",
+    interval: "0.2s",
+    no_traffic_interval: "0.2s",
+    unhealthy_threshold: 1,
+    healthy_threshold: 1,
+    grpc_health_check: { service_name: "envoy.service.ext_proc.v3.ExternalProcessor" },
   };
 }
 

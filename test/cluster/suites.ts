@@ -1,0 +1,60 @@
+import { spawnSync } from "node:child_process";
+import { parseArgs } from "node:util";
+import { haveComponents, kubernetesOf, required } from "./toolbox.ts";
+import type { Release } from "./versions.ts";
+
+const USAGE = `bin/node test/cluster/suites.ts [--release newest|older] [PATTERN...]
+
+Runs the end-to-end suites of test/e2e on a real API server and controller manager, in a network namespace. Without
+patterns: all of them.
+`;
+
+/** Suites that start no playground, or are about the embedded API server itself. */
+const EMBEDDED_ONLY = "kubectl-apiserver|playground-once|images";
+const ROOT = new URL("../..", import.meta.url).pathname;
+const NETWORK = `${ROOT}test/cluster/in-network.sh`;
+
+/** Whether this machine lets us have a network namespace; with `CI=true` it must. */
+function hasNetwork(): boolean {
+  const { status, stderr } = spawnSync(NETWORK, ["true"], { encoding: "utf8" });
+  if (status === 0) return true;
+  const text = `suites on a real API server: no network namespace (${(stderr ?? "").trim()}); they need unshare and ip`;
+  if (required()) throw new Error(text);
+  process.stderr.write(`left out: ${text}\n`);
+  return false;
+}
+
+function run(release: Release, patterns: readonly string[]): number {
+  const jest = [
+    "--experimental-vm-modules",
+    "--no-warnings",
+    "--max-old-space-size=4096",
+    "node_modules/jest/bin/jest.js",
+  ];
+  const paths = (patterns.length > 0 ? patterns : [""]).map((pattern) => `test/e2e/.*${pattern}`);
+  const options = ["--runInBand", "--forceExit", "--testTimeout=120000", "--selectProjects", "e2e"];
+  const skipped = ["--testPathIgnorePatterns", "/node_modules/", EMBEDDED_ONLY];
+  const { status } = spawnSync(NETWORK, [process.execPath, ...jest, ...paths, ...options, ...skipped], {
+    cwd: ROOT,
+    env: { ...process.env, LLMISVC_TEST_SERVER: release },
+    stdio: "inherit",
+  });
+  return status ?? 1;
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { release: { type: "string", default: "newest" }, help: { type: "boolean", short: "h", default: false } },
+});
+const { release } = values;
+if (values.help || (release !== "newest" && release !== "older")) {
+  process.stdout.write(USAGE);
+  process.exit(values.help ? 0 : 2);
+}
+try {
+  const ready = haveComponents(`suites on a real API server (${release})`, "kubernetes", kubernetesOf(release));
+  process.exitCode = ready && hasNetwork() ? run(release, positionals) : 0;
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}
