@@ -20,15 +20,22 @@ export interface Installation {
   readonly systemNamespace: string;
   /** PEM of the authority that signed the webhook certificate. */
   readonly authority: string;
+  /** Only those that are missing are made. */
   readonly presets: readonly KubeObject[];
 }
 
 /**
  * Installs what the API server has to know of this operator: presets, webhook configurations, and the conversion stanza of
- * our definitions. Nothing is written that is there already. Errors: those of the client, of the first write that fails.
+ * our definitions. Nothing is written that is there already; a preset that exists is left alone whatever it says, since
+ * editing it is how it is overridden. Errors: those of the client, of the first write that fails.
  */
 export async function install(client: KubeClient, installation: Installation): Promise<void> {
-  for (const object of [...installation.presets, ...webhookConfigurations(installation)]) {
+  for (const preset of installation.presets) {
+    const { namespace, name } = preset.metadata;
+    if ((await client.find(resourceOf(preset), { namespace, name })) === undefined)
+      await client.apply(preset, { fieldManager: FIELD_MANAGER, force: true });
+  }
+  for (const object of webhookConfigurations(installation)) {
     const { namespace, name } = object.metadata;
     const live = await client.find(resourceOf(object), { namespace, name });
     await applyIfChanged(client, live, object, { fieldManager: FIELD_MANAGER, force: true });

@@ -8,6 +8,7 @@ import { type Logger, describeError } from "../telemetry/log.ts";
 import { type Cluster, mirrorCluster } from "./cluster/cluster.ts";
 import { Dependencies, servedToken } from "./cluster/dependencies.ts";
 import { GLOBAL_CONFIG_NAME, defaultGlobalConfig, parseGlobalConfig } from "./composition/global-config.ts";
+import { type PresetSet, choosePresetSet, isPresetName } from "./composition/preset-set.ts";
 import { wellKnownConfigs } from "./composition/presets.ts";
 import type { PresetOptions } from "./composition/types.ts";
 import { install } from "./install.ts";
@@ -67,6 +68,7 @@ class RunningOperator implements Operator {
   #election: Election | undefined;
   #timers: NodeJS.Timeout[] = [];
   #ready = false;
+  #presetSet: PresetSet | undefined;
 
   constructor(options: OperatorOptions) {
     this.#options = options;
@@ -85,6 +87,7 @@ class RunningOperator implements Operator {
     const pair = await ensureCertificate(client, settings.systemNamespace, this.#wallMs());
     this.#webhooks = await startWebhookServer({ ...webhook, pair, logger, context: this.#reviewContext() });
     await this.#cluster.whenSynced();
+    this.#presetSet = this.#choosePresets();
     await this.#tryInstall(pair.certificate);
     this.#ready = true;
     this.#timers.push(setInterval(() => void this.#renew(), CERTIFICATE_CHECK_MS).unref());
@@ -102,11 +105,11 @@ class RunningOperator implements Operator {
 
   #reviewContext() {
     const { settings, presets, protectPresets } = this.#options;
-    const names = new Set(wellKnownConfigs({ prefix: presets.prefix }).map(({ metadata }) => metadata.name));
+    const suffixes = wellKnownConfigs({ prefix: "" }).map(({ metadata }) => metadata.name);
     return {
       systemNamespace: settings.systemNamespace,
       protectPresets,
-      isPreset: (name: string) => names.has(name),
+      isPreset: (name: string) => isPresetName(name, suffixes, presets.prefix),
       global: () => {
         const key = { namespace: settings.systemNamespace, name: GLOBAL_CONFIG_NAME };
         const data = asJson(this.#cluster.find(KINDS.ConfigMap, key))?.["data"];
@@ -116,14 +119,24 @@ class RunningOperator implements Operator {
     };
   }
 
+  #choosePresets(): PresetSet {
+    const { settings, presets, images } = this.#options;
+    const { systemNamespace: namespace } = settings;
+    return choosePresetSet(
+      (prefix) => wellKnownConfigs({ prefix, namespace, images }),
+      (name) => this.#cluster.find(KINDS.LLMInferenceServiceConfig, { namespace, name }),
+      presets.prefix,
+    );
+  }
+
   /** Installs at once, or again later: the webhooks that it passes through may be our own, which answer when we are ready. */
   async #tryInstall(authority: string): Promise<void> {
-    const { client, settings, presets, images, logger } = this.#options;
+    const { client, settings, logger } = this.#options;
     const { systemNamespace } = settings;
-    const objects = wellKnownConfigs({ prefix: presets.prefix, namespace: systemNamespace, images });
+    const { prefix, presets } = (this.#presetSet ??= this.#choosePresets());
     try {
-      await install(client, { systemNamespace, authority, presets: objects });
-      logger.info("installed presets and webhooks", { presets: objects.length });
+      await install(client, { systemNamespace, authority, presets });
+      logger.info("installed presets and webhooks", { presets: presets.length, prefix });
     } catch (error) {
       if (this.#stop.signal.aborted) return;
       logger.warn("installing presets and webhooks failed; trying again", { error: describeError(error) });
@@ -165,7 +178,7 @@ class RunningOperator implements Operator {
       cluster: this.#cluster,
       dependencies,
       settings,
-      presets,
+      presets: { ...presets, prefix: this.#presetSet?.prefix ?? presets.prefix },
       events: createEventRecorder(client, { component: COMPONENT, logger }),
       logger,
       wallMs: this.#wallMs,

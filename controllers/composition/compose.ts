@@ -5,7 +5,7 @@ import { listAt, objectAt, stringAt } from "./json.ts";
 import { loraErrors } from "./lora-check.ts";
 import { managedDeviceErrors, withManagedDevices } from "./managed-devices.ts";
 import { type Layer, LayerError, mergeLayers } from "./merge.ts";
-import { pinPresets, presetName, selectPresets } from "./preset-selection.ts";
+import { CURRENT_PRESETS_ANNOTATION, pinPresets, presetName, selectPresets, withoutPins } from "./preset-selection.ts";
 import { KEEP_PROBES_ANNOTATION, type ProbeCorrection, correctProbeSchemes } from "./probe-scheme.ts";
 import { canonicalSpec } from "./quantities.ts";
 import { renderSpec } from "./render.ts";
@@ -91,6 +91,12 @@ const applied = ({ metadata }: ServiceConfig, source: AppliedConfig["source"]): 
 
 const sentence = ({ path, message }: CompositionError): string => (path === "" ? message : `${path}: ${message}`);
 
+/** The pins of earlier passes; none of them for a service that asks for the presets of the day. */
+function earlierPins({ service }: ComposeInput): Readonly<Record<string, string>> {
+  const pins = service.status?.annotations ?? {};
+  return service.metadata.annotations?.[CURRENT_PRESETS_ANNOTATION] === "true" ? withoutPins(pins) : pins;
+}
+
 /** One composition: what every step needs. */
 class Composer {
   readonly #input: ComposeInput;
@@ -99,7 +105,7 @@ class Composer {
 
   constructor(input: ComposeInput) {
     this.#input = input;
-    this.#pins = pinPresets(input.service.status?.annotations ?? {}, input.presets);
+    this.#pins = pinPresets(earlierPins(input), input.presets);
     this.#own = ownLayer(input.service);
   }
 

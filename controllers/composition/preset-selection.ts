@@ -74,6 +74,15 @@ export function selectPresets(shape: JsonObject, needs: SchedulerNeeds): readonl
   ].filter((suffix) => suffix !== undefined);
 }
 
+/** Annotation of a service, `"true"`: it follows the operator to its current presets instead of keeping those it started with. */
+export const CURRENT_PRESETS_ANNOTATION = "serving.kserve.io/follow-presets";
+
+/** The annotations of a status without the names of presets. */
+export function withoutPins(current: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const pins = new Set(PINNED.map(pinKey));
+  return Object.fromEntries(Object.entries(current).filter(([key]) => !pins.has(key)));
+}
+
 /**
  * The annotations of a service's status after this pass: with pinning on, each preset name that is not recorded yet is, as the
  * operator names it now. Recorded names and foreign keys stay.
