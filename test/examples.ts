@@ -1,11 +1,12 @@
 import { type GlobalConfig, parseGlobalConfig } from "../controllers/composition/global-config.ts";
+import { ObjectView } from "../controllers/preview/object-view.ts";
 import { isObject, listAt, objectAt, stringAt } from "../controllers/composition/json.ts";
 import { named, stringsOf } from "../controllers/json-edit.ts";
 import type { Json, JsonObject } from "../crds/schema/types.ts";
 import { KINDS } from "../kube/resources.ts";
 import type { KubeObject } from "../kube/types.ts";
 import { SYSTEM_NAMESPACE, configOf } from "./composition.ts";
-import { MemoryCluster, type Settled, childrenOf, gateway, settled, storedForm } from "./settled.ts";
+import { type Settled, childrenOf, gateway, settled, storedForm } from "./settled.ts";
 
 /** What surrounds the service of a worked example. */
 export interface Example {
@@ -19,7 +20,7 @@ export interface Example {
   /** Keys of ConfigMap `inferenceservice-config`. */
   readonly global?: Readonly<Record<string, JsonObject>>;
   readonly objects?: readonly KubeObject[];
-  readonly cluster?: MemoryCluster;
+  readonly cluster?: ObjectView;
 }
 
 /** The configuration of the operator with these keys of its ConfigMap. */
@@ -49,16 +50,16 @@ export function bare(
 }
 
 /** A cluster with the default Gateway and the `default` ServiceAccount of the namespace. */
-export function exampleCluster(namespace: string, objects: readonly KubeObject[] = []): MemoryCluster {
+export function exampleCluster(namespace: string, objects: readonly KubeObject[] = []): ObjectView {
   const classes = { apiVersion: KINDS.GatewayClass.apiVersion, kind: "GatewayClass", metadata: { name: "class" } };
   const account = bare(KINDS.ServiceAccount, namespace, "default");
-  return new MemoryCluster([classes, account, gateway("kserve", "kserve-ingress-gateway"), ...objects]);
+  return new ObjectView([classes, account, gateway("kserve", "kserve-ingress-gateway"), ...objects]);
 }
 
 /** The children of an example by kind and name, and the rest of its outcome. */
 export interface Outcome {
   readonly settled: Settled;
-  readonly cluster: MemoryCluster;
+  readonly cluster: ObjectView;
   readonly status: JsonObject;
   /** `Kind name` of every child, sorted. */
   readonly names: readonly string[];

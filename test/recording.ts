@@ -1,4 +1,5 @@
 import { type GlobalConfig, parseGlobalConfig } from "../controllers/composition/global-config.ts";
+import { ObjectView } from "../controllers/preview/object-view.ts";
 import { at, isObject, listAt, objectAt, stringAt } from "../controllers/composition/json.ts";
 import { stringMapOf } from "../controllers/json-edit.ts";
 import type { Json, JsonObject } from "../crds/schema/types.ts";
@@ -6,7 +7,7 @@ import { KINDS } from "../kube/resources.ts";
 import { parseYaml, parseYamlDocuments } from "../kube/yaml.ts";
 import { SYSTEM_NAMESPACE, configOf } from "./composition.ts";
 import { listShared, readShared } from "./corpus.ts";
-import { MemoryCluster, type Settled, type Surroundings, gateway, settled, storedForm } from "./settled.ts";
+import { type Settled, type Surroundings, gateway, settled, storedForm } from "./settled.ts";
 
 const GOLDEN = "corpus/golden/";
 const MANIFESTS = "corpus/manifests/";
@@ -76,10 +77,10 @@ function recordedGlobal(): GlobalConfig {
 }
 
 /** The reference cluster state of the recordings. */
-export function recordedCluster(): MemoryCluster {
+export function recordedCluster(): ObjectView {
   const classes = { apiVersion: KINDS.GatewayClass.apiVersion, kind: "GatewayClass", metadata: { name: "class" } };
   const account = { apiVersion: "v1", kind: "ServiceAccount", metadata: { namespace: NAMESPACE, name: "default" } };
-  return new MemoryCluster([classes, account, ...GATEWAYS.map(([namespace, name]) => gateway(namespace, name))]);
+  return new ObjectView([classes, account, ...GATEWAYS.map(([namespace, name]) => gateway(namespace, name))]);
 }
 
 /** Does with the accepted objects of a recording what the operator would, until nothing changes any more. */

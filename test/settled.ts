@@ -1,42 +1,20 @@
 import { compose } from "../controllers/composition/compose.ts";
 import type { GlobalConfig } from "../controllers/composition/global-config.ts";
-import { at, isObject, listAt, objectAt, stringAt } from "../controllers/composition/json.ts";
+import { at, isObject, objectAt, stringAt } from "../controllers/composition/json.ts";
 import type { ComposableService, ComposeInput, ConfigData, ServiceConfig } from "../controllers/composition/types.ts";
 import { sameJson, stringMapOf } from "../controllers/json-edit.ts";
-import { matchesLabels } from "../controllers/labels.ts";
 import type { PlannedEvent } from "../controllers/llminferenceservice/conclusion.ts";
-import { type ClusterView, asJson } from "../controllers/llminferenceservice/pass.ts";
+import { asJson } from "../controllers/llminferenceservice/pass.ts";
 import { type Plan, plan } from "../controllers/llminferenceservice/plan.ts";
-import { convert } from "../crds/conversion.ts";
-import { applyServiceDefaults } from "../crds/defaults.ts";
-import { customResourceDefinitions } from "../crds/definitions.ts";
-import { type Structural, createStructural } from "../crds/schema/structural.ts";
-import type { JsonObject, JsonSchema } from "../crds/schema/types.ts";
-import { KINDS, type Resource, gvkText, resourceOf } from "../kube/resources.ts";
-import { type KubeObject, keyOf } from "../kube/types.ts";
+import type { ObjectView } from "../controllers/preview/object-view.ts";
+import { stored } from "../controllers/preview/stored-form.ts";
+import type { JsonObject } from "../crds/schema/types.ts";
+import { KINDS, resourceOf } from "../kube/resources.ts";
+import type { KubeObject } from "../kube/types.ts";
 import { SYSTEM_NAMESPACE, composeInput, serviceOf } from "./composition.ts";
 
-const SCHEMAS: ReadonlyMap<string, Structural> = new Map(
-  customResourceDefinitions().flatMap((definition) =>
-    listAt(definition, "spec", "versions").map((version) => {
-      const schema = at(version, "schema", "openAPIV3Schema") as unknown as JsonSchema;
-      const apiVersion = `${stringAt(definition, "spec", "group")}/${stringAt(version, "name")}`;
-      const kind = stringAt(definition, "spec", "names", "kind");
-      return [`${apiVersion}/${kind}`, createStructural(schema)] as const;
-    }),
-  ),
-);
-
-/** An object as an API server stores it: pruned and defaulted in its own version, then converted, then our defaults. */
-export function storedForm(document: JsonObject): JsonObject {
-  const schema = SCHEMAS.get(`${stringAt(document, "apiVersion")}/${stringAt(document, "kind")}`);
-  if (schema === undefined) return document;
-  const copy = structuredClone(document);
-  schema.prune(copy);
-  schema.applyDefaults(copy);
-  const converted = convert(copy, KINDS.LLMInferenceService.apiVersion);
-  return converted["kind"] === "LLMInferenceService" ? applyServiceDefaults(converted) : converted;
-}
+/** An object as an API server stores it: pruned and defaulted in its own version, converted, then defaulted as ours. */
+export const storedForm = (document: JsonObject): JsonObject => stored(document).object;
 
 /** A programmed Gateway of class `class` with one HTTP listener, at 10.96.0.10. */
 export function gateway(namespace: string, name: string): KubeObject {
@@ -53,49 +31,6 @@ export function gateway(namespace: string, name: string): KubeObject {
   } as KubeObject;
 }
 
-/** A cluster in memory, in which nothing runs. */
-export class MemoryCluster implements ClusterView {
-  readonly #objects = new Map<string, KubeObject>();
-  readonly #absent: ReadonlySet<Resource>;
-
-  constructor(objects: readonly KubeObject[] = [], absent: readonly Resource[] = []) {
-    this.#absent = new Set(absent);
-    for (const object of objects) this.put(object);
-  }
-
-  put(object: KubeObject): void {
-    this.#objects.set(`${gvkText(object)} ${keyOf(object.metadata)}`, object);
-  }
-
-  remove(resource: Resource, key: { readonly namespace?: string | undefined; readonly name: string }): void {
-    this.#objects.delete(`${gvkText(resource)} ${keyOf(key)}`);
-  }
-
-  find(
-    resource: Resource,
-    key: { readonly namespace?: string | undefined; readonly name: string },
-  ): KubeObject | undefined {
-    return this.#objects.get(`${gvkText(resource)} ${keyOf(key)}`);
-  }
-
-  list(resource: Resource, namespace: string | undefined, labels = {}): readonly KubeObject[] {
-    return [...this.#objects.values()].filter(
-      (object) =>
-        gvkText(object) === gvkText(resource) &&
-        (namespace === undefined || object.metadata.namespace === namespace) &&
-        matchesLabels(object.metadata.labels ?? {}, labels),
-    );
-  }
-
-  serves(resource: Resource): boolean {
-    return !this.#absent.has(resource);
-  }
-
-  get objects(): readonly KubeObject[] {
-    return [...this.#objects.values()];
-  }
-}
-
 /** A service of which nothing is left to be done. */
 export interface Settled {
   readonly name: string;
@@ -110,7 +45,7 @@ const PASSES = 6;
 
 /** Where a service is settled. */
 export interface Surroundings {
-  readonly cluster: MemoryCluster;
+  readonly cluster: ObjectView;
   readonly configs: readonly ServiceConfig[];
   readonly configMaps: Readonly<Record<string, ConfigData>>;
   readonly global: GlobalConfig;
@@ -141,7 +76,7 @@ function onePass({ cluster, configs, configMaps, global, options }: Surroundings
   });
 }
 
-function settle(cluster: MemoryCluster, done: Plan): void {
+function settle(cluster: ObjectView, done: Plan): void {
   for (const { resource, key } of [...done.replacements, ...done.deletions]) cluster.remove(resource, key);
   for (const child of done.children) {
     const status = asJson(cluster.find(resourceOf(child), child.metadata))?.["status"];
@@ -157,9 +92,9 @@ const asObject = (service: JsonObject): KubeObject => {
 };
 
 /** Passes over a stored service, applying what is planned, until nothing changes any more. Throws where that never happens. */
-export function settled(surroundings: Surroundings, stored: JsonObject): Settled {
-  const live = asJson(surroundings.cluster.find(KINDS.LLMInferenceService, asObject(stored).metadata));
-  let service = live?.["status"] === undefined ? stored : { ...stored, status: live["status"] };
+export function settled(surroundings: Surroundings, manifest: JsonObject): Settled {
+  const live = asJson(surroundings.cluster.find(KINDS.LLMInferenceService, asObject(manifest).metadata));
+  let service = live?.["status"] === undefined ? manifest : { ...manifest, status: live["status"] };
   const events: PlannedEvent[] = [];
   for (let count = 1; ; count++) {
     surroundings.cluster.put(asObject(service));

@@ -1,6 +1,8 @@
 import { crds } from "./crds.ts";
 import { doctor } from "./doctor/doctor.ts";
 import { playground } from "./playground.ts";
+import { presets } from "./presets.ts";
+import { render } from "./render.ts";
 
 interface Command {
   /** One line for the list of commands. */
@@ -12,6 +14,8 @@ interface Command {
 const COMMANDS: Readonly<Record<string, Command>> = {
   playground: { summary: "start everything on this machine", run: playground },
   doctor: { summary: "name what is wrong in a cluster, why, and what to do", run: doctor },
+  render: { summary: "show what the operator makes of services, and what a change changes", run: render },
+  presets: { summary: "write the presets of this version as YAML", run: presets },
   crds: { summary: "write the CustomResourceDefinitions as YAML", run: crds },
   help: { summary: "show this text", run: help },
 };

@@ -19,7 +19,10 @@ function ordered(value: Json | undefined): Json {
 }
 
 function digest(value: Json): string {
-  return createHash("sha256").update(JSON.stringify(ordered(value))).digest("hex").slice(0, DIGEST_DIGITS);
+  return createHash("sha256")
+    .update(JSON.stringify(ordered(value)))
+    .digest("hex")
+    .slice(0, DIGEST_DIGITS);
 }
 
 const specOf = (preset: KubeObject): Json => (preset["spec"] ?? {}) as Json;

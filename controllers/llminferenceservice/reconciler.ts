@@ -1,4 +1,3 @@
-import { validateService } from "../../crds/validation.ts";
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { FIELD_MANAGER, applyIfChanged } from "../../kube/apply.ts";
 import type { KubeClient } from "../../kube/client.ts";
@@ -10,10 +9,8 @@ import type { Logger } from "../../telemetry/log.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import { type Dependencies, recordingView } from "../cluster/dependencies.ts";
 import { whenKnown } from "../cluster/references.ts";
-import { compose } from "../composition/compose.ts";
-import { GLOBAL_CONFIG_NAME, type GlobalConfig, parseGlobalConfig } from "../composition/global-config.ts";
-import { stringMapOf, sameJson } from "../json-edit.ts";
-import type { ComposableService, Composition, PresetOptions } from "../composition/types.ts";
+import { sameJson } from "../json-edit.ts";
+import type { PresetOptions } from "../composition/types.ts";
 import { childNames } from "../names.ts";
 import { type Mark, type Marks, notReady } from "../status/conditions.ts";
 import { childRefused, isLasting } from "../status/refusals.ts";
@@ -22,6 +19,7 @@ import { objectAt } from "../composition/json.ts";
 import type { CertificateBundle, CertificateRequest, ClusterView, OperatorSettings } from "./pass.ts";
 import { asJson } from "./pass.ts";
 import { routesToMember } from "../router/group.ts";
+import { compositionOf } from "./composition-of.ts";
 import { finalizingStatus } from "./conclusion.ts";
 import { type LiveRef, type Plan, plan } from "./plan.ts";
 import { clusterBindings } from "./sweep.ts";
@@ -115,61 +113,10 @@ export class ServiceReconciler {
   }
 
   #plan(service: KubeObject, cluster: ClusterView): Plan {
-    const { settings, wallMs, issueCertificate } = this.#options;
-    const { global, problem } = this.#global(cluster);
-    const composition = problem ?? this.#compose(service, global, cluster);
+    const { settings, presets, wallMs, issueCertificate } = this.#options;
+    const { systemNamespace } = settings;
+    const { global, composition } = compositionOf(service, cluster, { systemNamespace, presets });
     return plan({ service, composition, global, settings, cluster, nowMs: wallMs(), issueCertificate });
-  }
-
-  /** The operator's configuration; where the ConfigMap cannot be read, the built-in one and what is wrong. */
-  #global(cluster: ClusterView): { global: GlobalConfig; problem?: Composition } {
-    const { systemNamespace } = this.#options.settings;
-    const key = { namespace: systemNamespace, name: GLOBAL_CONFIG_NAME };
-    const data = asJson(cluster.find(KINDS.ConfigMap, key));
-    const parsed = parseGlobalConfig(data === undefined ? undefined : stringMapOf(data["data"]), systemNamespace);
-    if (parsed.kind === "parsed") return { global: parsed.config };
-    const fallback = parseGlobalConfig(undefined, systemNamespace);
-    if (fallback.kind !== "parsed") throw new Error(fallback.errors.join("; "));
-    const message = parsed.errors.join("; ");
-    const problem: Composition = {
-      kind: "failed",
-      reason: "CombineBaseError",
-      message,
-      errors: [{ path: "", message }],
-      appliedConfigs: [],
-      statusAnnotations: {},
-      warnings: [],
-      missingConfigs: [],
-    };
-    return { global: fallback.config, problem };
-  }
-
-  #compose(service: KubeObject, global: GlobalConfig, cluster: ClusterView): Composition {
-    const { presets, settings } = this.#options;
-    const { name, namespace = "", labels = {}, annotations = {}, uid } = service.metadata;
-    const pinned = stringMapOf(objectAt(asJson(service), "status")?.["annotations"]);
-    const composable: ComposableService = {
-      metadata: { name, namespace, labels, annotations, ...(uid === undefined ? {} : { uid }) },
-      spec: objectAt(asJson(service), "spec") ?? {},
-      status: { annotations: pinned },
-    };
-    const metadata: JsonObject = { name, namespace, annotations: { ...annotations } };
-    return compose({
-      service: composable,
-      systemNamespace: settings.systemNamespace,
-      presets,
-      global,
-      findConfig: (configNamespace, configName) => {
-        const found = cluster.find(KINDS.LLMInferenceServiceConfig, { namespace: configNamespace, name: configName });
-        const spec = objectAt(asJson(found), "spec") ?? {};
-        return found && { metadata: { name: configName, namespace: configNamespace }, spec };
-      },
-      findConfigMap: (mapNamespace, mapName) => {
-        const found = asJson(cluster.find(KINDS.ConfigMap, { namespace: mapNamespace, name: mapName }));
-        return found && { data: stringMapOf(found["data"]) };
-      },
-      validate: (spec) => validateService({ metadata, spec }).errors,
-    });
   }
 
   async #apply(service: KubeObject, desired: KubeObject): Promise<void> {

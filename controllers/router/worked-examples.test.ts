@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import { ObjectView } from "../preview/object-view.ts";
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
@@ -13,7 +14,7 @@ import {
   podOf,
   run,
 } from "../../test/examples.ts";
-import { MemoryCluster, gateway } from "../../test/settled.ts";
+import { gateway } from "../../test/settled.ts";
 import { at, isObject, listAt, objectAt, stringAt } from "../composition/json.ts";
 import { integerOf, objectsOf, stringsOf } from "../json-edit.ts";
 
@@ -293,7 +294,7 @@ describe("worked examples of routing", () => {
 
   test("a cluster with the older pool API alone", () => {
     const objects = exampleCluster("ml").objects;
-    const cluster = new MemoryCluster(objects, [KINDS.InferencePool]);
+    const cluster = new ObjectView(objects, [KINDS.InferencePool]);
     const outcome = run({ namespace: "ml", name: "llama", spec: { model: MODEL, prefill: {}, router: ALL }, cluster });
     expect(outcome.child("InferencePool", "llama-inference-pool")).toMatchObject({
       apiVersion: "inference.networking.x-k8s.io/v1alpha2",
@@ -319,7 +320,7 @@ describe("routing groups", () => {
   });
 
   /** Makes the parts of a service answer, as far as its routability reads them. */
-  function ready(cluster: MemoryCluster, name: string): void {
+  function ready(cluster: ObjectView, name: string): void {
     for (const deployment of [`${name}-kserve`, `${name}-kserve-router-scheduler`]) {
       const live = cluster.find(KINDS.Deployment, { namespace: "ml", name: deployment });
       const conditions = [{ type: "Available", status: "True" }];
@@ -336,7 +337,7 @@ describe("routing groups", () => {
     }
   }
 
-  function group(): { cluster: MemoryCluster; v1: Outcome; v2: Outcome } {
+  function group(): { cluster: ObjectView; v1: Outcome; v2: Outcome } {
     const cluster = exampleCluster("ml");
     for (const [name, weight] of [
       ["llama-v1", 90],

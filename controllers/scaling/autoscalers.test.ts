@@ -1,9 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
+import { ObjectView } from "../preview/object-view.ts";
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import { conditionsOf, exampleCluster, run } from "../../test/examples.ts";
-import { MemoryCluster } from "../../test/settled.ts";
 import { asJson } from "../llminferenceservice/pass.ts";
 import { appliedReplicas } from "../workload/replicas.ts";
 
@@ -111,7 +111,7 @@ describe("autoscalers", () => {
   });
 
   test("without KEDA the condition says what to install, and nothing else is touched", () => {
-    const cluster = new MemoryCluster(exampleCluster("ml").objects, [KINDS.ScaledObject]);
+    const cluster = new ObjectView(exampleCluster("ml").objects, [KINDS.ScaledObject]);
     const { status } = run({ ...scaled({ maxReplicas: 2, keda: { triggers: [TRIGGER] } }), cluster });
     expect(conditionsOf(status)).toContain("MainWorkloadReady: False ScalingCRDNotFound");
   });
