@@ -9,7 +9,7 @@ import { type Parsers, createParsers } from "./parsers/parsers.ts";
 import type { Director } from "./request/types.ts";
 import { readCertificate, selfSignedCertificate, watchCertificate } from "./server/certificates.ts";
 import { type HealthState, createHealthMethods, createStaticHealthMethods } from "./server/health.ts";
-import { startGrpcServer } from "./server/http2-server.ts";
+import { startGrpcServer } from "./server/grpc-server.ts";
 import { type Authorize, type DebugPage, startMetricsServer } from "./server/metrics-server.ts";
 import type { GrpcServer, Methods, TlsSettings } from "./server/transport.ts";
 

@@ -61,8 +61,8 @@ export async function startScheduler(
     address: `127.0.0.1:${grpc}`,
     metric: async (name) => sumOf(await page("/metrics"), name),
     scraped: async () => {
-      const endpoints = JSON.parse(await page("/debug/endpoints")) as readonly { readonly updatedAtMs: number }[];
-      return endpoints.filter(({ updatedAtMs }) => updatedAtMs > 0).length;
+      const endpoints = JSON.parse(await page("/debug/endpoints")) as readonly { readonly ageMs: number | null }[];
+      return endpoints.filter(({ ageMs }) => ageMs !== null).length;
     },
   };
 }

@@ -9,7 +9,7 @@ import { createRequestMetrics } from "../../scheduler/metrics/request-metrics.ts
 import { createParsers } from "../../scheduler/parsers/parsers.ts";
 import { type Director, RequestError, type ResponseSummary } from "../../scheduler/request/types.ts";
 import { selfSignedCertificate } from "../../scheduler/server/certificates.ts";
-import { startGrpcServer } from "../../scheduler/server/http2-server.ts";
+import { startGrpcServer } from "../../scheduler/server/grpc-server.ts";
 import type { Call, Method } from "../../scheduler/server/transport.ts";
 import { silentLogger } from "../../telemetry/log.ts";
 import { createMetricsRegistry } from "../../telemetry/metrics.ts";

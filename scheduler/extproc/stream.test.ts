@@ -20,7 +20,7 @@ import {
   type ResponseSummary,
   type RoutingDecision,
 } from "../request/types.ts";
-import { startGrpcServer } from "../server/http2-server.ts";
+import { startGrpcServer } from "../server/grpc-server.ts";
 import type { GrpcServer, TlsSettings } from "../server/transport.ts";
 import { createHealthMethods } from "../server/health.ts";
 import { EXT_PROC_METHOD, createExtProcMethod } from "./stream.ts";
