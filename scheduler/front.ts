@@ -4,6 +4,7 @@ import type { MetricsRegistry } from "../telemetry/metrics.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import { EXT_PROC_METHOD, createExtProcMethod } from "./extproc/stream.ts";
 import { createRequestMetrics } from "./metrics/request-metrics.ts";
+import { measuredMethod } from "./metrics/stream-metrics.ts";
 import type { SchedulerOptions } from "./options.ts";
 import { type Parsers, createParsers } from "./parsers/parsers.ts";
 import type { Director } from "./request/types.ts";
@@ -100,8 +101,9 @@ function startExtProc({
     assumedMode: options.assumedBodyMode,
     ignoreSubset: options.ignoreSubset,
   });
+  const measured = options.streamMetrics ? measuredMethod(method, metrics, () => performance.now()) : method;
   const methods: Methods = new Map([
-    [EXT_PROC_METHOD, method],
+    [EXT_PROC_METHOD, measured],
     ...(options.healthChecking ? createStaticHealthMethods() : []),
   ]);
   const maxMessageBytes = options.maxReceiveBytes;

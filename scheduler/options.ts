@@ -39,6 +39,8 @@ export interface SchedulerOptions {
   readonly certReload: boolean;
   readonly tlsMinVersion: "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3" | undefined;
   readonly healthChecking: boolean;
+  /** Whether the gRPC streams have metrics of their own. */
+  readonly streamMetrics: boolean;
   /** Whether requests are traced as far as the environment names an exporter. */
   readonly tracing: boolean;
   readonly metricsAuth: boolean;
@@ -219,6 +221,7 @@ function readOptions(
     certReload: flags.bool("enable-cert-reload", false),
     tlsMinVersion: readTlsVersion(flags, errors),
     healthChecking: flags.bool("health-checking", false),
+    streamMetrics: flags.bool("enable-grpc-stream-metrics", false),
     tracing: flags.bool("tracing", true),
     metricsAuth: flags.bool("metrics-endpoint-auth", true),
     verbosity: readVerbosity(flags, errors),

@@ -17,8 +17,11 @@ import { formatConfigError } from "./framework/problem.ts";
 import { SeededRandom } from "./framework/random.ts";
 import { registerFleetMetrics } from "./metrics/fleet-metrics.ts";
 import { DecisionLog } from "./request/decision-log.ts";
+import { labelBudgetsOf } from "./metrics/label-budget.ts";
+import { schedulingMetricsOf } from "./metrics/scheduling-metrics.ts";
 import { createDirector } from "./request/director.ts";
 import { NO_POLICIES } from "./request/policies.ts";
+import { NO_REWRITES } from "./request/rewrite.ts";
 import type { Core, CoreSettings } from "./run.ts";
 import { createPipeline, type Pipeline } from "./scheduling/pipeline.ts";
 import type { DebugPage } from "./server/metrics-server.ts";
@@ -67,9 +70,11 @@ export function createScheduler(settings: CoreSettings): Core {
     random: new SeededRandom(Math.floor(Math.random() * SEEDS)),
     originMs: performance.timeOrigin,
   });
+  labelBudgetsOf(metrics).models.alwaysAdmit(() => policies?.rewrites().models ?? NO_REWRITES.models);
   const director = createDirector({
     store,
     pipeline: () => pipeline,
+    metrics: schedulingMetricsOf(metrics),
     policies: policies ?? NO_POLICIES,
     logger: logger.child({ logger: "director" }),
     now,

@@ -101,7 +101,7 @@ export interface TestSetup {
   readonly pods?: readonly TestPod[];
   /** Text of an EndpointPickerConfig. */
   readonly config?: string;
-  readonly director?: Partial<Pick<DirectorOptions, "policies" | "emitScores" | "logger">>;
+  readonly director?: Partial<Pick<DirectorOptions, "policies" | "emitScores" | "logger" | "metrics">>;
   readonly context?: Partial<ExtProcContext>;
   readonly registry?: MetricsRegistry;
 }

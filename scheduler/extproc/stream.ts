@@ -102,6 +102,7 @@ class ExtProcStream implements CallHandler, RequestHost {
     if (this.over || this.#summary !== undefined) return;
     this.#context.logger.info("Request evicted by flow control", { requestID: this.#request.id, reason });
     this.#countFailure("ResourceExhausted");
+    this.#context.metrics.dropped(reason);
     this.#call.send(immediateAnswer(429, "request evicted by flow control", reason));
     this.#finish("evicted");
     this.#call.end(GRPC_STATUS.ok);
@@ -113,6 +114,10 @@ class ExtProcStream implements CallHandler, RequestHost {
     const refused = error instanceof RequestError;
     this.#request.span?.fail(error);
     this.#countFailure(refused ? error.code : "Unknown");
+    const { metrics, now } = this.#context;
+    const { receivedAtMs } = this.#request;
+    if (this.#route === undefined && receivedAtMs > 0) metrics.requestProcessing.observe((now() - receivedAtMs) / 1000);
+    if (refused && error.droppedReason !== undefined) metrics.dropped(error.droppedReason);
     if (refused) this.#call.send(refusalAnswer(error));
     else this.#context.logger.error("Failed to process request", { error });
     this.#finish("error");

@@ -1,5 +1,6 @@
 import type { Alias, Counter, Family, Gauge, Histogram, MetricsRegistry } from "../../telemetry/metrics.ts";
-import type { ChosenEndpoint, Usage } from "../request/types.ts";
+import type { ChosenEndpoint, DroppedReason, Usage } from "../request/types.ts";
+import { labelBudgetsOf } from "./label-budget.ts";
 
 const G = [
   0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60, 120, 180, 240,
@@ -20,8 +21,6 @@ const ANSWER_PROCESSING = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 
 
 const M = ["model_name", "target_model_name", "fairness_id", "priority"];
 const TWIN = ["model_name", "target_model_name"];
-/** Distinct model names, and distinct fairness ids, that get series of their own. */
-const MAX_NAMES = 1000;
 /** Label sets whose children are kept at hand. */
 const MAX_KEPT = 4096;
 
@@ -68,6 +67,8 @@ export interface RequestMetrics {
   readonly requestProcessing: Histogram;
   /** Seconds spent on the chunks of an answer. */
   readonly responseProcessing: Histogram;
+  /** A request was refused with this reason. */
+  dropped(reason: DroppedReason): void;
   /** A rule of an InferenceModelRewrite gave a request's model. */
   rewritten(rule: string, model: string, targetModel: string): void;
 }
@@ -83,7 +84,6 @@ export function createRequestMetrics(registry: MetricsRegistry): RequestMetrics 
   const openStreams = registry.gauge({
     name: "endpoint_picker_open_streams",
     help: "ext_proc streams that are open.",
-    aliases: [{ name: "llm_d_epp_extproc_streams_inflight", help: "[ALPHA] ext_proc streams that are open." }],
   });
   const requestProcessing = registry.histogram({
     name: "llm_d_epp_request_processing_duration_seconds",
@@ -101,19 +101,24 @@ export function createRequestMetrics(registry: MetricsRegistry): RequestMetrics 
     labels: ["model_rewrite_name", "model_name", "target_model"],
     aliases: [{ name: "inference_extension_model_rewrite_decisions_total" }],
   });
-  const models = new NameBudget();
-  const fairness = new NameBudget();
+  const drops = registry.counter({
+    name: "endpoint_picker_dropped_total",
+    help: "Requests that were dropped, by reason.",
+    labels: ["reason"],
+  });
+  const { models, fairnessIds } = labelBudgetsOf(registry);
   const kept = new Map<string, RequestSeries>();
   return {
     openStreams: openStreams.labels(),
     requestProcessing: requestProcessing.labels(),
     responseProcessing: responseProcessing.labels(),
+    dropped: (reason) => drops.labels(reason).inc(),
     rewritten: (rule, model, targetModel) =>
       rewrites.labels(rule, models.admit(model), models.admit(targetModel)).inc(),
     picked: ({ namespace, podName, port }, targetModel) =>
       picks.labels(models.admit(targetModel), namespace, podName, String(port)).inc(),
     series: ({ model, targetModel, fairnessId, priority }) => {
-      const values = [models.admit(model), models.admit(targetModel), fairness.admit(fairnessId), String(priority)];
+      const values = [models.admit(model), models.admit(targetModel), fairnessIds.admit(fairnessId), String(priority)];
       const key = values.join("\n");
       const known = kept.get(key);
       if (known !== undefined) return known;
@@ -123,18 +128,6 @@ export function createRequestMetrics(registry: MetricsRegistry): RequestMetrics 
       return series;
     },
   };
-}
-
-/** Admits a bounded number of distinct names; all later ones are `other`. */
-class NameBudget {
-  readonly #known = new Set<string>([""]);
-
-  admit(name: string): string {
-    if (this.#known.has(name)) return name;
-    if (this.#known.size > MAX_NAMES) return "other";
-    this.#known.add(name);
-    return name;
-  }
 }
 
 type Families = ReturnType<typeof createFamilies>;

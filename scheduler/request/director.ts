@@ -2,6 +2,7 @@ import type { Decision, ProfileResult, Refusal, SchedulingRequest, Ticket } from
 import { describeError, type Logger, VERBOSITY } from "../../telemetry/log.ts";
 import type { EndpointStore } from "../datalayer/endpoint-store.ts";
 import type { EndpointMetadata } from "../framework/endpoint.ts";
+import type { SchedulingMetrics } from "../metrics/scheduling-metrics.ts";
 import type { Pipeline } from "../scheduling/pipeline.ts";
 import type { DecisionRecord } from "../scheduling/record.ts";
 import { DecisionLog, EXPLAIN_HEADER } from "./decision-log.ts";
@@ -25,6 +26,8 @@ export interface DirectorOptions {
   readonly store: EndpointStore;
   /** Plugins in use now; a reload replaces them. */
   readonly pipeline: () => Pipeline;
+  /** Absent: decisions are not counted. */
+  readonly metrics?: SchedulingMetrics;
   /** Objectives and rewrites of the pool; default: none. */
   readonly policies?: RequestPolicies;
   readonly logger: Logger;
@@ -185,7 +188,7 @@ export function createDirector(options: DirectorOptions): Director {
     begin(pipeline, request, incoming, prepared, record);
     produce(pipeline, pipeline.producers.length, logger);
     admit(pipeline);
-    const primary = schedule(pipeline);
+    const primary = measured(request, () => schedule(pipeline));
     demandCached(pipeline, primary.slots[0] ?? 0);
     return primary;
   };
@@ -232,6 +235,23 @@ export function createDirector(options: DirectorOptions): Director {
       scores: options.emitScores === true ? totalsOf(store, primary) : undefined,
     };
     return { routed, replaced: decision.destinations === addresses ? undefined : decision.destinations };
+  };
+
+  /** Counts and times the profiles' work. */
+  const measured = ({ targetModel }: ResolvedRequest, run: () => ProfileResult): ProfileResult => {
+    const { metrics } = options;
+    if (metrics === undefined) return run();
+    const beganAtMs = options.now();
+    try {
+      const result = run();
+      metrics.attempted(targetModel, chosen(result.slots[0] ?? 0));
+      return result;
+    } catch (error) {
+      metrics.attempted(targetModel, undefined);
+      throw error;
+    } finally {
+      metrics.duration.observe((options.now() - beganAtMs) / 1000);
+    }
   };
 
   /** Asks what plugins want to know from outside, each in a cycle of its own, then decides. */

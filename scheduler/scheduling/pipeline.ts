@@ -5,7 +5,9 @@ import type { EndpointColumns } from "../framework/endpoint.ts";
 import type { Plugin, PluginContext, PluginKind } from "../framework/plugin.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { MetricsRegistry } from "../../telemetry/metrics.ts";
+import { schedulingMetricsOf } from "../metrics/scheduling-metrics.ts";
 import { SchedulingCycle } from "./cycle.ts";
+import { instrument } from "./instrument.ts";
 import { reusing } from "./plugin-metrics.ts";
 import { createProfile, type Profile, type ProfileMember } from "./profile.ts";
 
@@ -16,6 +18,8 @@ export interface PipelineOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
+  /** Monotonic ms, by which plugins are timed; default: the process's clock. */
+  readonly now?: () => number;
   /** HTTP client of plugins; default: the runtime's. */
   readonly fetch?: typeof fetch;
   /** Environment of the process, for plugins that outside services are configured by. */
@@ -127,6 +131,7 @@ class Builder {
     const spec = this.#options.config.plugins[index];
     if (spec === undefined) throw new Error(`no plugin "${name}" in the configuration`);
     const made = spec.definition.create?.(spec.parameters, this.#context(spec, index)) ?? {};
+    instrument(made, spec, schedulingMetricsOf(this.#options.metrics), this.#options.now ?? (() => performance.now()));
     this.#instances.set(name, made);
     return made;
   }
