@@ -4,7 +4,7 @@ JEST := $(NODE) --experimental-vm-modules --no-warnings --max-old-space-size=409
 REAL_SUITES := kubectl-journey bad-manifests published-manifests
 STAMP := node_modules/.package-lock.json
 
-.PHONY: real help playground test unit e2e images lint format types bench
+.PHONY: $(shell grep -oE '^[a-z]+:' $(firstword $(MAKEFILE_LIST)) | tr -d :)
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
@@ -35,6 +35,10 @@ images: $(STAMP) ## Bundle the programs and assemble the images' root filesystem
 
 bench: $(STAMP) ## Run the benches, or those named in ARGS (ARGS=--help lists them)
 	@$(NODE) --no-warnings bench/run.ts $(ARGS)
+
+chart: $(STAMP) ## Write the complete Helm chart to dist/chart, and as an archive
+	$(NODE) charts/package.ts dist/chart
+	tar -czf dist/llmisvc-$$($(NODE) -p 'require("./package.json").version').tgz -C dist/chart llmisvc
 
 lint: $(STAMP) ## Check format and lint rules
 	$(NODE) node_modules/@biomejs/biome/bin/biome format .

@@ -1,6 +1,8 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { operatorNamespaceRules, operatorRules } from "../controllers/operator-role.ts";
 import { customResourceDefinitions } from "../crds/definitions.ts";
+import { dumpYaml } from "../kube/yaml.ts";
 import { valuesSchema } from "./values-schema.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -8,7 +10,7 @@ const SOURCE = join(ROOT, "charts/llmisvc");
 
 /**
  * Writes the complete chart to `target/llmisvc`: what is in `charts/llmisvc`, and what has its source elsewhere: custom
- * resource definitions and the values' schema.
+ * resource definitions, the operator's rights, the values' schema, and the version. Returns its folder.
  */
 export function writeChart(target: string): string {
   const chart = join(target, "llmisvc");
@@ -19,7 +21,14 @@ export function writeChart(target: string): string {
     const { name } = definition["metadata"] as { readonly name: string };
     writeFileSync(join(chart, `files/crds/${name}.json`), JSON.stringify(definition));
   }
+  writeFileSync(join(chart, "files/cluster-role.yaml"), dumpYaml({ rules: operatorRules() }));
+  writeFileSync(join(chart, "files/role.yaml"), dumpYaml({ rules: operatorNamespaceRules() }));
   const schema = valuesSchema(readFileSync(join(SOURCE, "values.yaml"), "utf8"));
   writeFileSync(join(chart, "values.schema.json"), `${JSON.stringify(schema, undefined, 2)}\n`);
+  const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { readonly version: string };
+  const about = readFileSync(join(SOURCE, "Chart.yaml"), "utf8");
+  writeFileSync(join(chart, "Chart.yaml"), about.replace(/^(version|appVersion):.*$/gm, `$1: ${version}`));
   return chart;
 }
+
+if (import.meta.main) process.stdout.write(`${writeChart(process.argv[2] ?? join(ROOT, "dist/chart"))}\n`);

@@ -15,7 +15,7 @@ import { SCHEDULER_ERROR } from "./deployment.ts";
 const READ = ["get", "list", "watch"];
 
 /** What an endpoint picker may do in its namespace (KServe v0.20). */
-const PICKER_RULES: readonly JsonObject[] = [
+export const PICKER_RULES = [
   { apiGroups: [""], resources: ["pods"], verbs: READ },
   {
     apiGroups: ["inference.networking.k8s.io", "inference.networking.x-k8s.io"],

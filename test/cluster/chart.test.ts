@@ -1,0 +1,106 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { writeChart } from "../../charts/package.ts";
+import { KINDS } from "../../kube/resources.ts";
+import { at } from "../e2e/playground.ts";
+import { run, until } from "../e2e/process.ts";
+import { type Cluster, startCluster } from "./cluster.ts";
+import { describeWith } from "./real.ts";
+import { folderOf } from "./toolbox.ts";
+
+const START_MS = 60_000;
+const NAMESPACE = "kserve";
+const RELEASE = "llmisvc";
+
+describeWith(
+  "the chart on a real API server",
+  "kubernetes",
+  "helm",
+)("the chart on a real API server", () => {
+  const folder = mkdtempSync(join(tmpdir(), "llmisvc-chart-"));
+  const chart = writeChart(folder);
+  let cluster: Cluster;
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    writeFileSync(join(folder, "kubeconfig"), cluster.kubeconfig);
+  }, START_MS);
+  afterAll(async () => {
+    await cluster?.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** Runs helm in the release's namespace; whatever came of it. */
+  const tryHelm = (...args: readonly string[]) =>
+    run(join(folderOf("helm"), "helm"), [...args, "--namespace", NAMESPACE], {
+      env: { KUBECONFIG: join(folder, "kubeconfig"), HOME: folder },
+    });
+  const helm = async (...args: readonly string[]): Promise<string> => {
+    const { code, stdout, stderr } = await tryHelm(...args);
+    if (code !== 0) throw new Error(`helm ${args.join(" ")} ended with ${code}:\n${stdout}\n${stderr}`);
+    return stdout;
+  };
+  const deployment = async () =>
+    await cluster.client.get(KINDS.Deployment, { namespace: NAMESPACE, name: "llmisvc-controller-manager" });
+
+  test("lint finds nothing to complain about", async () => {
+    expect(await helm("lint", chart)).toContain("0 chart(s) failed");
+  });
+
+  test(
+    "install takes one line and serves both kinds",
+    async () => {
+      const notes = await helm("install", RELEASE, chart, "--create-namespace");
+      expect(notes).toContain("STATUS: deployed");
+      for (const kind of [KINDS.LLMInferenceService, KINDS.LLMInferenceServiceConfigV1Alpha1])
+        await until(`${kind.plural} served`, () => cluster.client.serves(kind));
+      expect(at(await deployment(), "spec.replicas")).toBe(1);
+    },
+    START_MS,
+  );
+
+  test("the pods pass the restricted pod security standard", async () => {
+    const { spec } = (await deployment()) as { readonly spec?: { readonly template?: { readonly spec?: object } } };
+    const body = { metadata: { labels: { "pod-security.kubernetes.io/enforce": "restricted" } } };
+    await cluster.client.patch(KINDS.Namespace, { name: NAMESPACE }, { type: "merge", body });
+    const pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "probe", namespace: NAMESPACE },
+      ...{ spec: spec?.template?.spec },
+    };
+    await cluster.client.create(pod, { dryRun: true });
+  });
+
+  test("a value of the wrong type or name is refused with its path", async () => {
+    const { code, stderr } = await tryHelm("upgrade", RELEASE, chart, "--set", "replicas=two,replica=2");
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(/replicas.*want number/s);
+    expect(stderr).toMatch(/'replica' not allowed/);
+  });
+
+  test(
+    "upgrade, rollback and uninstall; services and their definitions stay",
+    async () => {
+      await helm("upgrade", RELEASE, chart, "-f", join(chart, "values-ha.yaml"));
+      expect(at(await deployment(), "spec.replicas")).toBe(2);
+      await helm("rollback", RELEASE, "1");
+      expect(at(await deployment(), "spec.replicas")).toBe(1);
+      await helm("uninstall", RELEASE);
+      expect(await cluster.client.find(KINDS.ClusterRole, { name: "kserve-llmisvc-manager-role" })).toBeUndefined();
+      expect(await cluster.client.serves(KINDS.LLMInferenceService)).toBe(true);
+    },
+    START_MS,
+  );
+
+  test(
+    "install again finds the definitions that stayed",
+    async () => {
+      await helm("install", RELEASE, chart);
+      await helm("uninstall", RELEASE);
+    },
+    START_MS,
+  );
+});
