@@ -55,7 +55,7 @@ describeWith(
       const notes = await helm("install", RELEASE, chart, "--create-namespace");
       expect(notes).toContain("STATUS: deployed");
       for (const kind of [KINDS.LLMInferenceService, KINDS.LLMInferenceServiceConfigV1Alpha1])
-        await until(`${kind.plural} served`, () => cluster.client.serves(kind));
+        await until(`${kind.plural} served`, () => cluster.client.serves(kind), { timeoutMs: START_MS });
       expect(at(await deployment(), "spec.replicas")).toBe(1);
     },
     START_MS,
