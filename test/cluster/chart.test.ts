@@ -69,7 +69,7 @@ describeWith(
       apiVersion: "v1",
       kind: "Pod",
       metadata: { name: "probe", namespace: NAMESPACE },
-      ...{ spec: spec?.template?.spec },
+      spec: spec?.template?.spec,
     };
     await cluster.client.create(pod, { dryRun: true });
   });
