@@ -48,11 +48,9 @@ function isAbsent(key: string, value: Json): boolean {
 }
 
 /** Objects of which one member excludes the others, beside the fields that every member may have. */
-const UNION_LISTS: Readonly<Record<string, ReadonlySet<string>>> = {
-  volumes: new Set(["name"]),
-  env: new Set(["name"]),
-  resourceClaims: new Set(["name"]),
-};
+const UNION_LISTS: ReadonlyMap<string, ReadonlySet<string>> = new Map(
+  ["volumes", "env", "resourceClaims"].map((list) => [list, new Set(["name"])] as const),
+);
 const UNION_FIELDS: ReadonlySet<string> = new Set(["valueFrom"]);
 const HANDLERS: readonly string[] = ["exec", "httpGet", "tcpSocket", "grpc", "sleep"];
 const HANDLED: ReadonlySet<string> = new Set([
@@ -68,7 +66,7 @@ function chooseMember(field: string, patch: JsonObject): JsonObject {
   const keys = Object.keys(patch);
   if (HANDLED.has(field) && HANDLERS.some((handler) => keys.includes(handler)))
     return { ...Object.fromEntries(HANDLERS.map((handler) => [handler, null])), ...patch };
-  const common = UNION_LISTS[field];
+  const common = UNION_LISTS.get(field);
   const chooses = common === undefined ? UNION_FIELDS.has(field) : keys.some((key) => !common.has(key));
   return chooses && !keys.some((key) => key.startsWith("$")) ? { ...patch, $retainKeys: keys } : patch;
 }
@@ -86,15 +84,32 @@ function valuePatch(field: string, value: Json, schema: JsonSchema | undefined):
   return chooseMember(field, objectPatch(value, schema));
 }
 
+/** A field of users may have any name, also one that objects of JavaScript have by themselves. */
+function propertyOf(schema: JsonSchema | undefined, key: string): JsonSchema | undefined {
+  const properties = schema?.properties ?? {};
+  return Object.hasOwn(properties, key) ? properties[key] : undefined;
+}
+
 function objectPatch(value: JsonObject, schema: JsonSchema | undefined): JsonObject {
   return Object.fromEntries(
     Object.entries(value)
       .filter(([key, item]) => !isAbsent(key, item))
-      .map(([key, item]) => [key, valuePatch(key, item, schema?.properties?.[key])]),
+      .map(([key, item]) => [key, valuePatch(key, item, propertyOf(schema, key))]),
   );
 }
 
+/** Levels of nesting in a layer: far above what the API knows. */
+const MAX_DEPTH = 100;
+
+function isDeeper(value: Json, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (levels === 0) return true;
+  return Object.values(value).some((item) => isDeeper(item, levels - 1));
+}
+
 function mergeLayer(base: JsonObject, layer: Layer): JsonObject {
+  if (isDeeper(layer.spec, MAX_DEPTH))
+    throw new LayerError("spec", `${layer.label}: spec is nested deeper than ${MAX_DEPTH} levels`);
   try {
     const merged = strategicMerge(base, objectPatch(layer.spec, SPEC_MERGE_SCHEMA), SPEC_MERGE_SCHEMA);
     return isObject(merged) ? merged : {};

@@ -13,6 +13,9 @@ export interface Rendering {
   readonly errors: readonly CompositionError[];
 }
 
+/** Templates in one spec: far above what presets and people write together. */
+const MAX_TEMPLATES = 5_000;
+
 const holdsTemplate = (text: string): boolean => text.includes("{{");
 
 function mentions(value: Json, text: string): boolean {
@@ -25,6 +28,7 @@ class Renderer {
   readonly #data: Value;
   readonly #layers: readonly Layer[];
   readonly errors: CompositionError[] = [];
+  #count = 0;
 
   constructor(data: Value, layers: readonly Layer[]) {
     this.#data = data;
@@ -38,7 +42,11 @@ class Renderer {
   }
 
   text(text: string, path: string): string {
-    if (!holdsTemplate(text)) return text;
+    if (!holdsTemplate(text) || this.#count > MAX_TEMPLATES) return text;
+    if (++this.#count > MAX_TEMPLATES) {
+      this.errors.push({ path, message: `more than ${MAX_TEMPLATES} templates in one spec` });
+      return text;
+    }
     try {
       // In KServe a line break is two characters of JSON text, which trim markers do not touch.
       return renderTemplate(text, { name: path, data: this.#data, functions: CONFIG_FUNCTIONS, trim: "blanks" });

@@ -59,38 +59,49 @@ const WORKLOAD_FIELDS: readonly string[] = [
 ];
 
 /** Fields of the structs that presets read, by the field that holds them: any other name there is a mistake. */
-const KNOWN_FIELDS: Readonly<Record<string, readonly string[]>> = {
-  spec: [...WORKLOAD_FIELDS, "model", "storageInitializer", "prefill", "router", "tracing", "baseRefs"],
-  prefill: WORKLOAD_FIELDS,
-  model: ["uri", "name", "lora"],
-  lora: ["maxRank", "maxAdapters", "maxCpuAdapters", "adapters"],
-  parallelism: ["tensor", "pipeline", "data", "dataLocal", "dataRPCPort", "expert"],
-  router: ["route", "gateway", "ingress", "scheduler"],
-  route: ["http"],
-  scheduler: [
-    "replicas",
-    "labels",
-    "annotations",
-    "template",
-    "pool",
-    "config",
-    "tokenizer",
-    "scorerPlugins",
-    "pickerPlugin",
-  ],
-};
+const KNOWN_FIELDS: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries({
+    spec: [...WORKLOAD_FIELDS, "model", "storageInitializer", "prefill", "router", "tracing", "baseRefs"],
+    prefill: WORKLOAD_FIELDS,
+    model: ["uri", "name", "lora"],
+    lora: ["maxRank", "maxAdapters", "maxCpuAdapters", "adapters"],
+    parallelism: ["tensor", "pipeline", "data", "dataLocal", "dataRPCPort", "expert"],
+    router: ["route", "gateway", "ingress", "scheduler"],
+    route: ["http"],
+    scheduler: [
+      "replicas",
+      "labels",
+      "annotations",
+      "template",
+      "pool",
+      "config",
+      "tokenizer",
+      "scorerPlugins",
+      "pickerPlugin",
+    ],
+  }),
+);
 
 function isKnown(holder: string, key: string): boolean {
-  return KNOWN_FIELDS[holder]?.some((field) => field.toLowerCase() === key) ?? true;
+  return KNOWN_FIELDS.get(holder)?.some((field) => field.toLowerCase() === key) ?? true;
 }
 
 const goName = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);
 
-/** Go prints structs field by field; nobody builds on that text. */
+/** Characters of a printed struct. */
+const MAX_STRUCT_TEXT = 1000;
+
+/** Go prints structs field by field; nobody builds on that text, of which only the beginning is made. */
 function structText(value: JsonObject): string {
-  return `{${Object.entries(value)
-    .map(([key, item]) => formatValue(goValue(key, item)))
-    .join(" ")}}`;
+  const parts: string[] = [];
+  let length = 0;
+  for (const [key, item] of Object.entries(value)) {
+    const part = formatValue(goValue(key, item)).slice(0, MAX_STRUCT_TEXT);
+    length += part.length;
+    parts.push(part);
+    if (length > MAX_STRUCT_TEXT) return `{${parts.join(" ")} …`;
+  }
+  return `{${parts.join(" ")}}`;
 }
 
 /**

@@ -10,6 +10,9 @@ export function placeOf(text: string, offset: number): Place {
   return { line: before.split("\n").length, column: offset - (before.lastIndexOf("\n") + 1) + 1 };
 }
 
+/** Characters of an expression that a message shows. */
+const MAX_SHOWN = 80;
+
 /** A template that cannot be parsed or executed. */
 export class TemplateError extends Error {
   readonly template: string;
@@ -28,7 +31,8 @@ export class TemplateError extends Error {
     detail: string,
   ) {
     const place = placeOf(source, at.start);
-    const expression = source.slice(at.start, at.end).trim();
+    const whole = source.slice(at.start, Math.min(at.end, at.start + 2 * MAX_SHOWN)).trim();
+    const expression = whole.length > MAX_SHOWN ? `${whole.slice(0, MAX_SHOWN)}…` : whole;
     super(
       `template: ${template}:${place.line}:${place.column}: ${expression === "" ? "" : `at <${expression}>: `}${detail}`,
     );

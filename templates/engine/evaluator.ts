@@ -7,10 +7,12 @@ import { Pointer, Struct, formatValue, indirect, isList, isMap, isTrue, sortedEn
 import type { Value } from "./values.ts";
 
 /** Nodes and calls that one execution may visit: a template cannot stall its caller. */
-const MAX_STEPS = 200_000;
+const MAX_STEPS = 50_000;
 /** Characters that one execution may write. */
 const MAX_OUTPUT = 4 * 1024 * 1024;
 const MAX_TEMPLATE_DEPTH = 50;
+/** Arguments of one call. */
+const MAX_ARGUMENTS = 32;
 
 /** Go's built-in functions, `and` and `or` excepted. */
 const BUILTINS: FunctionTable = {
@@ -39,6 +41,8 @@ class Evaluator {
   readonly #output: string[] = [];
   #variables: Variable[];
   #written = 0;
+  /** Characters that functions have made, whether or not they are written. */
+  #made = 0;
   #steps = 0;
   #depth = 0;
 
@@ -61,6 +65,12 @@ class Evaluator {
     this.#written += text.length;
     if (this.#written > MAX_OUTPUT) this.#fail({ start: 0, end: 0 }, `output longer than ${MAX_OUTPUT} characters`);
     this.#output.push(text);
+  }
+
+  /** Texts that go through functions count too: a template could double one until no memory holds it. */
+  #make(value: Value, at: Span): void {
+    if (typeof value === "string") this.#made += value.length;
+    if (this.#made > MAX_OUTPUT) this.#fail(at, `functions made more than ${MAX_OUTPUT} characters`);
   }
 
   #step(at: Span): void {
@@ -118,9 +128,9 @@ class Evaluator {
   #range(node: Extract<Node, { kind: "if" | "with" | "range" }>, dot: Value): Flow {
     const { pipeline } = node;
     const given = this.#pipeline({ ...pipeline, variables: [] }, dot);
-    const entries = this.#entries(given, pipeline);
-    if (entries.length === 0) return this.#body(node.otherwise, dot);
-    for (const [key, value] of entries) {
+    let empty = true;
+    for (const [key, value] of this.#entries(given, pipeline)) {
+      empty = false;
       this.#step(pipeline);
       const flow = this.#scoped(() => {
         const [first, second] = pipeline.variables;
@@ -130,17 +140,21 @@ class Evaluator {
       });
       if (flow === "break") break;
     }
-    return "next";
+    return empty ? this.#body(node.otherwise, dot) : "next";
   }
 
-  #entries(given: Value, at: Span): [Value, Value][] {
+  /** Made one by one, as far as the loop goes: what a loop that ends early does not reach costs nothing. */
+  *#entries(given: Value, at: Span): Iterable<readonly [Value, Value]> {
     const value = indirect(given);
-    if (value === null) return [];
-    if (isList(value)) return value.map((item, index) => [BigInt(index), item]);
-    if (isMap(value)) return sortedEntries(value);
-    if (typeof value !== "bigint") this.#fail(at, `range can't iterate over ${formatValue(given)}`);
-    if (value > BigInt(MAX_STEPS)) this.#fail(at, `range over more than ${MAX_STEPS} numbers`);
-    return Array.from({ length: Math.max(0, Number(value)) }, (_, index) => [BigInt(index), BigInt(index)]);
+    if (value === null) return;
+    if (isList(value)) for (const [index, item] of value.entries()) yield [BigInt(index), item];
+    else if (isMap(value)) {
+      this.#steps += value.size;
+      yield* sortedEntries(value);
+    } else if (typeof value === "bigint") {
+      if (value > BigInt(MAX_STEPS)) this.#fail(at, `range over more than ${MAX_STEPS} numbers`);
+      for (let index = 0n; index < value; index++) yield [index, index];
+    } else this.#fail(at, `range can't iterate over ${formatValue(given)}`);
   }
 
   #bind(name: string, value: Value, pipeline: Pipeline): void {
@@ -158,6 +172,7 @@ class Evaluator {
   }
 
   #invoke(name: string, data: Value, at: Span): void {
+    this.#step(at);
     const body = this.#template.definitions.get(name);
     if (body === undefined) this.#fail(at, `template "${name}" not defined`);
     if (++this.#depth > MAX_TEMPLATE_DEPTH) this.#fail(at, "exceeded maximum template depth");
@@ -236,8 +251,12 @@ class Evaluator {
     if (implementation === undefined) this.#fail(at, `function "${name}" not defined`);
     const args = operands.map((operand) => this.#operand(operand, dot));
     if (piped !== undefined) args.push(piped);
+    if (args.length > MAX_ARGUMENTS) this.#fail(at, `more than ${MAX_ARGUMENTS} arguments`);
+    for (const arg of args) this.#make(arg, at);
     try {
-      return implementation(args);
+      const value = implementation(args);
+      this.#make(value, at);
+      return value;
     } catch (error) {
       if (error instanceof FunctionError) this.#fail(at, `error calling ${name}: ${error.message}`);
       throw error;

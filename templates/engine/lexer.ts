@@ -22,6 +22,11 @@ export type Piece =
  */
 export type TrimSet = "whitespace" | "blanks";
 
+/** Tokens and actions of one text: far above what a person writes, and read in milliseconds. */
+const MAX_TOKENS = 20_000;
+/** Characters of a literal with escapes. */
+const MAX_LITERAL = 100_000;
+
 const OPEN = "{{";
 const CLOSE = "}}";
 const SPACES = " \t\r\n";
@@ -68,6 +73,7 @@ export class Lexer {
   readonly #pieces: Piece[] = [];
   #position = 0;
   #trimNext = false;
+  #tokens = 0;
 
   constructor(name: string, source: string, trim: TrimSet) {
     this.#name = name;
@@ -100,16 +106,22 @@ export class Lexer {
   #action(open: number, start: number): void {
     const first = start + (/^[ \t\r\n]*(?=\/\*)/.exec(this.#source.slice(start, start + 64))?.[0].length ?? 0);
     if (this.#source.startsWith("/*", first)) return this.#comment(open, first);
+    this.#count(open);
     const tokens: Token[] = [];
     let at = start;
     let spaced = true;
     while (!this.#closes(at, spaced)) {
       const token = this.#token(open, at, spaced);
       spaced = token.kind === "space";
+      this.#count(at);
       if (token.kind !== "space") tokens.push({ ...token, kind: token.kind });
       at = token.end;
     }
     this.#pieces.push({ kind: "action", tokens, start: open, end: this.#position });
+  }
+
+  #count(at: number): void {
+    if (++this.#tokens > MAX_TOKENS) this.#fail(at, at, `more than ${MAX_TOKENS} tokens in one text`);
   }
 
   /** Whether the action ends at `at`; moves behind it if so. */
@@ -146,6 +158,7 @@ export class Lexer {
   #literal(group: string, text: string, start: number, end: number): { kind: Token["kind"]; text: string } {
     const body = text.slice(1, -1);
     if (group === "raw") return { kind: "string", text: body };
+    if (body.length > MAX_LITERAL) this.#fail(start, end, `literal longer than ${MAX_LITERAL} characters`);
     const decoded = unescape(body);
     if (decoded === undefined) this.#fail(start, end, "invalid escape in literal");
     if (group === "quoted") return { kind: "string", text: decoded };

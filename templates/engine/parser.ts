@@ -5,6 +5,8 @@ import type { Piece, Token, TrimSet } from "./lexer.ts";
 
 /** Control structures nested in one another, parentheses included, at most. */
 const MAX_DEPTH = 100;
+/** Characters of a number. */
+const MAX_DIGITS = 64;
 
 type Action = Extract<Piece, { kind: "action" }>;
 
@@ -171,6 +173,7 @@ class ActionReader {
   }
 
   #number(token: Token): bigint | number {
+    if (token.text.length > MAX_DIGITS) return this.#fail(token, `number longer than ${MAX_DIGITS} characters`);
     const text = token.text.replaceAll("_", "").replace(/^\+/, "");
     const negative = text.startsWith("-");
     const digits = negative ? text.slice(1) : text;

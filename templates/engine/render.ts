@@ -13,8 +13,15 @@ export interface RenderOptions {
   readonly trim?: TrimSet;
 }
 
+const names = new WeakMap<FunctionTable, ReadonlySet<string>>();
+
+function knownNames(functions: FunctionTable): ReadonlySet<string> {
+  const known = names.get(functions) ?? new Set([...BUILTIN_NAMES, ...Object.keys(functions)]);
+  names.set(functions, known);
+  return known;
+}
+
 /** Renders one Go template text. Errors: `TemplateError` naming template, line, column and expression. */
 export function renderTemplate(text: string, { name, data, functions, trim = "whitespace" }: RenderOptions): string {
-  const known = new Set([...BUILTIN_NAMES, ...Object.keys(functions)]);
-  return executeTemplate(parseTemplate(name, text, known, trim), functions, data);
+  return executeTemplate(parseTemplate(name, text, knownNames(functions), trim), functions, data);
 }
