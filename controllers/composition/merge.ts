@@ -90,12 +90,17 @@ function propertyOf(schema: JsonSchema | undefined, key: string): JsonSchema | u
   return Object.hasOwn(properties, key) ? properties[key] : undefined;
 }
 
+function setField(target: JsonObject, key: string, value: Json): void {
+  if (key === "__proto__")
+    Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true });
+  else target[key] = value;
+}
+
 function objectPatch(value: JsonObject, schema: JsonSchema | undefined): JsonObject {
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([key, item]) => !isAbsent(key, item))
-      .map(([key, item]) => [key, valuePatch(key, item, propertyOf(schema, key))]),
-  );
+  const patch: JsonObject = {};
+  for (const [key, item] of Object.entries(value))
+    if (!isAbsent(key, item)) setField(patch, key, valuePatch(key, item, propertyOf(schema, key)));
+  return patch;
 }
 
 /** Levels of nesting in a layer: far above what the API knows. */

@@ -14,15 +14,20 @@ function canonical(value: Json): Json {
 function inField(key: string, value: Json): Json {
   if (QUANTITIES.has(key)) return canonical(value);
   if (!QUANTITY_MAPS.has(key) || !isObject(value)) return withCanonicalQuantities(value);
-  return Object.fromEntries(Object.entries(value).map(([name, quantity]) => [name, canonical(quantity)]));
+  const entries = Object.entries(value).map(([name, quantity]) => [name, canonical(quantity)] as const);
+  return entries.some(([name, quantity]) => quantity !== value[name]) ? Object.fromEntries(entries) : value;
 }
 
 /** The pod spec, or any part of one, with its quantities in the form in which Kubernetes stores them. */
 export function withCanonicalQuantities<T extends Json>(value: T): T;
 export function withCanonicalQuantities(value: Json): Json {
-  if (Array.isArray(value)) return value.map((item) => withCanonicalQuantities(item));
+  if (Array.isArray(value)) {
+    const items = value.map((item) => withCanonicalQuantities(item));
+    return items.some((item, index) => item !== value[index]) ? items : value;
+  }
   if (!isObject(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, inField(key, item)]));
+  const entries = Object.entries(value).map(([key, item]) => [key, inField(key, item)] as const);
+  return entries.some(([key, item]) => item !== value[key]) ? Object.fromEntries(entries) : value;
 }
 
 const PODS = ["template", "worker"] as const;

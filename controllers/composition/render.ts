@@ -57,16 +57,24 @@ class Renderer {
     }
   }
 
+  /** What holds no template comes back as it is. */
   value(value: Json, path: string): Json {
     if (typeof value === "string") return this.text(value, path);
-    if (Array.isArray(value)) return value.map((item, index) => this.value(item, `${path}[${index}]`));
+    if (Array.isArray(value)) return this.#list(value, path);
     return isObject(value) ? this.object(value, path) : value;
   }
 
+  #list(list: Json[], path: string): Json[] {
+    const rendered = list.map((item, index) => this.value(item, `${path}[${index}]`));
+    return rendered.some((item, index) => item !== list[index]) ? rendered : list;
+  }
+
   object(value: JsonObject, path: string): JsonObject {
-    return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [this.text(key, path), this.value(item, `${path}.${key}`)]),
+    const entries = Object.entries(value).map(
+      ([key, item]) => [this.text(key, path), this.value(item, `${path}.${key}`)] as const,
     );
+    const changed = entries.some(([key, item]) => item !== value[key]);
+    return changed ? Object.fromEntries(entries) : value;
   }
 }
 

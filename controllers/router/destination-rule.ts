@@ -8,7 +8,6 @@ import { type Pass, asJson, child } from "../llminferenceservice/pass.ts";
 import { flagValue } from "../scheduler/command-line.ts";
 import { MAIN_CONTAINER } from "../workload/pod.ts";
 import { type RouteView, findGateway, gatewayParents } from "./gateway.ts";
-import { managedRouteSpec } from "./http-route.ts";
 import { pickerServiceName, poolName, runsScheduler } from "./pool-reference.ts";
 import { referencedRoutes } from "./references.ts";
 
@@ -24,7 +23,7 @@ function isIstio(pass: Pass, gateway: JsonObject | undefined): boolean {
 }
 
 function routesOf(pass: Pass): readonly RouteView[] {
-  const spec = managedRouteSpec(pass);
+  const spec = objectAt(pass.spec, "router", "route", "http", "spec");
   const own = spec === undefined ? [] : [{ namespace: pass.namespace, name: pass.names.route, spec }];
   return [...referencedRoutes(pass).found, ...own];
 }

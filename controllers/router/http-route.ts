@@ -107,8 +107,16 @@ function rulesOf(pass: Pass, spec: JsonObject): readonly JsonObject[] {
   return withinLimits(timed);
 }
 
-/** Spec of the managed route; undefined where the service has none or refers to routes of its own. */
+const specs = new WeakMap<Pass, { readonly spec: JsonObject | undefined }>();
+
+/** Spec of the managed route, made once in a pass; undefined where the service has none or refers to routes of its own. */
 export function managedRouteSpec(pass: Pass): JsonObject | undefined {
+  const made = specs.get(pass) ?? { spec: routeSpec(pass) };
+  specs.set(pass, made);
+  return made.spec;
+}
+
+function routeSpec(pass: Pass): JsonObject | undefined {
   const spec = objectAt(pass.spec, "router", "route", "http", "spec");
   if (spec === undefined || routeRefs(pass).length > 0) return undefined;
   return listAt(spec, "rules").length === 0 ? { ...spec } : { ...spec, rules: [...rulesOf(pass, spec)] };

@@ -17,9 +17,10 @@ const DELETE_FROM_LIST = "$deleteFromPrimitiveList/";
 const SET_ORDER = "$setElementOrder/";
 const MAX_DEPTH = 200;
 
-/** Where the merge stands: the path of keys and how deep it is. */
+/** Where the merge stands: a chain of keys, which becomes a path only where an error has to name it. */
 interface Place {
-  readonly path: string;
+  readonly parent: Place | undefined;
+  readonly key: string | number;
   readonly depth: number;
 }
 
@@ -28,10 +29,15 @@ const isObject = (value: Json | undefined): value is JsonObject =>
 
 const isList = (value: Json | undefined): value is Json[] => Array.isArray(value);
 
+function pathOf({ parent, key }: Place): string {
+  if (parent === undefined) return "";
+  const before = pathOf(parent);
+  return typeof key === "number" ? `${before}[${key}]` : before === "" ? key : `${before}.${key}`;
+}
+
 function below(place: Place, key: string | number): Place {
-  const step = typeof key === "number" ? `[${key}]` : place.path === "" ? key : `.${key}`;
-  if (place.depth >= MAX_DEPTH) throw new StrategicMergeError(place.path, `nested deeper than ${MAX_DEPTH} levels`);
-  return { path: place.path + step, depth: place.depth + 1 };
+  if (place.depth >= MAX_DEPTH) throw new StrategicMergeError(pathOf(place), `nested deeper than ${MAX_DEPTH} levels`);
+  return { parent: place, key, depth: place.depth + 1 };
 }
 
 function propertySchema(schema: JsonSchema | undefined, key: string): JsonSchema | undefined {
@@ -50,12 +56,12 @@ function isAtomic(schema: JsonSchema | undefined): boolean {
 }
 
 /** A scalar's identity; objects are compared by their text. */
-const identity = (value: Json): string => JSON.stringify(value);
+const identity = (value: Json): string => (typeof value === "string" ? `"${value}` : JSON.stringify(value));
 
 function keyOf(element: Json, mergeKey: string, place: Place): string {
   const key = isObject(element) ? element[mergeKey] : undefined;
   if (key === undefined || key === null)
-    throw new StrategicMergeError(place.path, `list element lacks its merge key "${mergeKey}"`);
+    throw new StrategicMergeError(pathOf(place), `list element lacks its merge key "${mergeKey}"`);
   return identity(key);
 }
 
@@ -150,7 +156,7 @@ function mergeList(
   const holdsObjects = [...original, ...patch].some(isObject);
   if (!holdsObjects) return mergeScalarList(original, patch);
   if (mergeKey === undefined)
-    throw new StrategicMergeError(place.path, "cannot merge lists of objects without a merge key");
+    throw new StrategicMergeError(pathOf(place), "cannot merge lists of objects without a merge key");
   return mergeKeyedList(original, patch, mergeKey, schema, place);
 }
 
@@ -162,8 +168,8 @@ function reorder(
   schema: JsonSchema | undefined,
   place: Place,
 ): Json[] {
-  if (!isList(order)) throw new StrategicMergeError(place.path, `${SET_ORDER} must be a list`);
-  if (!mergesList(schema)) throw new StrategicMergeError(place.path, `${SET_ORDER} on a list that does not merge`);
+  if (!isList(order)) throw new StrategicMergeError(pathOf(place), `${SET_ORDER} must be a list`);
+  if (!mergesList(schema)) throw new StrategicMergeError(pathOf(place), `${SET_ORDER} on a list that does not merge`);
   const mergeKey = schema?.["x-kubernetes-patch-merge-key"];
   const id = (item: Json): string =>
     mergeKey !== undefined && isObject(item) ? keyOf(item, mergeKey, place) : identity(item);
@@ -173,17 +179,17 @@ function reorder(
 function retainKeys(target: JsonObject, patch: JsonObject, place: Place): void {
   const keys = patch[RETAIN_KEYS];
   if (keys === undefined) return;
-  if (!isList(keys)) throw new StrategicMergeError(place.path, `${RETAIN_KEYS} must be a list of field names`);
+  if (!isList(keys)) throw new StrategicMergeError(pathOf(place), `${RETAIN_KEYS} must be a list of field names`);
   const extra = Object.keys(patch).find((key) => !key.startsWith("$") && patch[key] !== null && !keys.includes(key));
   if (extra !== undefined)
-    throw new StrategicMergeError(place.path, `${RETAIN_KEYS} must name every patched field, "${extra}" is missing`);
+    throw new StrategicMergeError(pathOf(place), `${RETAIN_KEYS} must name every patched field, "${extra}" is missing`);
   for (const key of Object.keys(target)) if (!keys.includes(key)) delete target[key];
 }
 
 function deleteFromLists(target: JsonObject, patch: JsonObject, place: Place): void {
   for (const [key, values] of Object.entries(patch)) {
     if (!key.startsWith(DELETE_FROM_LIST)) continue;
-    if (!isList(values)) throw new StrategicMergeError(place.path, `${key} must be a list`);
+    if (!isList(values)) throw new StrategicMergeError(pathOf(place), `${key} must be a list`);
     const name = key.slice(DELETE_FROM_LIST.length);
     const list = target[name];
     const gone = new Set(values.map(identity));
@@ -221,14 +227,17 @@ function mergeObject(
   const directive = patch[PATCH];
   if (directive !== undefined && directive !== "merge" && directive !== "replace" && directive !== "delete")
     throw new StrategicMergeError(
-      place.path,
+      pathOf(place),
       `unknown ${PATCH} directive ${JSON.stringify(directive)}; use merge, replace or delete`,
     );
   if (directive === "delete") return {};
   const base = directive === "replace" ? {} : original;
   const target: JsonObject = { ...base };
-  retainKeys(target, patch, place);
-  deleteFromLists(target, patch, place);
+  const directed = Object.keys(patch).some((key) => key.startsWith("$"));
+  if (directed) {
+    retainKeys(target, patch, place);
+    deleteFromLists(target, patch, place);
+  }
   for (const [key, value] of Object.entries(patch)) {
     if (key === PATCH || key === RETAIN_KEYS || key.startsWith(DELETE_FROM_LIST) || key.startsWith(SET_ORDER)) continue;
     const removed = value === null || (isObject(value) && value[PATCH] === "delete");
@@ -238,7 +247,7 @@ function mergeObject(
       setField(target, key, mergeValue(current, value, propertySchema(schema, key), below(place, key)));
     }
   }
-  applyOrders(target, base, patch, schema, place);
+  if (directed) applyOrders(target, base, patch, schema, place);
   return target;
 }
 
@@ -256,5 +265,5 @@ function mergeValue(original: Json | undefined, patch: Json, schema: JsonSchema 
  * Without a schema lists are replaced. Errors: `StrategicMergeError`.
  */
 export function strategicMerge(original: Json | undefined, patch: Json, schema: JsonSchema | undefined): Json {
-  return mergeValue(original, patch, schema, { path: "", depth: 0 });
+  return mergeValue(original, patch, schema, { parent: undefined, key: "", depth: 0 });
 }
