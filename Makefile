@@ -40,6 +40,9 @@ chart: $(STAMP) ## Write the complete Helm chart to dist/chart, and as an archiv
 	$(NODE) charts/package.ts dist/chart
 	tar -czf dist/llmisvc-$$($(NODE) -p 'require("./package.json").version').tgz -C dist/chart llmisvc
 
+fuzz: $(STAMP) ## Try damaged inputs for minutes (ARGS=--help lists what can be set)
+	@$(NODE) --no-warnings test/fuzz/run.ts $(ARGS)
+
 lint: $(STAMP) ## Check format and lint rules
 	$(NODE) node_modules/@biomejs/biome/bin/biome format .
 	$(NODE) node_modules/oxlint/bin/oxlint --type-aware --deny-warnings .

@@ -46,6 +46,18 @@ describe("the scan", () => {
     );
   });
 
+  test.each([
+    ['"\\u"', "\ufffd"],
+    ['"\\u12"', "\ufffd12"],
+    ['"\\ud83d"', "\ufffd"],
+    ['"\\ud83d\\u"', "\ufffd\ufffd"],
+    ['"\\udc00x"', "\ufffdx"],
+    ['"\\uzzzz"', "\ufffdzzzz"],
+    ['"\\x"', "x"],
+  ])("reads the damaged escape %s", (text, value) => {
+    expect(stringValue(Buffer.from(text), { start: 0, end: Buffer.byteLength(text) })).toBe(value);
+  });
+
   test("refuses every beginning of an object", () => {
     const text = '{"model":"m","prompt":["a\\"b",{"c":[1,2]}],"n":-1.5e3}';
     for (let end = 0; end < text.length; end++)

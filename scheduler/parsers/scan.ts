@@ -194,23 +194,23 @@ function unescape(content: Buffer, firstEscape: number): Buffer {
   for (let at = firstEscape; at >= 0; at = content.indexOf(BACKSLASH, from)) {
     written += content.copy(out, written, from, at);
     const kind = content[at + 1] ?? BACKSLASH;
+    let length = 2;
     if (kind === 0x75) {
-      const [text, length] = unicodeEscape(content, at);
+      const [text, read] = unicodeEscape(content, at);
       written += out.write(text, written, "utf8");
-      from = at + length;
-    } else {
-      out[written++] = SIMPLE_ESCAPES[kind] ?? kind;
-      from = at + 2;
-    }
+      length = read;
+    } else out[written++] = SIMPLE_ESCAPES[kind] ?? kind;
+    from = Math.min(at + length, content.length);
   }
   written += content.copy(out, written, from);
   return out.subarray(0, written);
 }
 
+/** The unit of a whole `\uXXXX` at `at`; NaN where there is none. */
 function codeUnit(content: Buffer, at: number): number {
-  return content[at] === BACKSLASH && content[at + 1] === 0x75
-    ? Number.parseInt(content.toString("latin1", at + 2, at + 6), 16)
-    : Number.NaN;
+  if (content[at] !== BACKSLASH || content[at + 1] !== 0x75) return Number.NaN;
+  const digits = content.toString("latin1", at + 2, at + 6);
+  return /^[\da-fA-F]{4}$/.test(digits) ? Number.parseInt(digits, 16) : Number.NaN;
 }
 
 /** The character of `\uXXXX`, or of a surrogate pair of them, and its length in bytes. A lone half becomes U+FFFD. */
