@@ -95,7 +95,26 @@ interface WebhookSpec {
   readonly operations: readonly string[];
 }
 
-/** Defaulting may fail open, since the reconciler fills in the same; validation may not. */
+/**
+ * Objects that are leaving, and writes that leave what is checked as it was (finalizers, owners), do not ask the webhook.
+ * Deletions of configs always do.
+ */
+const MATCH_CONDITIONS: Json = [
+  {
+    name: "not-leaving",
+    expression: "request.operation == 'DELETE' || !has(object.metadata.deletionTimestamp)",
+  },
+  {
+    name: "changed",
+    expression:
+      "request.operation != 'UPDATE' || object.?spec != oldObject.?spec || object.metadata.?labels != oldObject.metadata.?labels || object.metadata.?annotations != oldObject.metadata.?annotations",
+  },
+];
+
+/**
+ * A webhook that does not answer blocks nothing: the schema holds most rules, and the reconciler fills in the same defaults
+ * and checks the same rules again before it makes anything of an object.
+ */
 function webhook(installation: Installation, { kind, verb, version, operations }: WebhookSpec): Json {
   const singular = kind === "service" ? "llminferenceservice" : "llminferenceserviceconfig";
   const role = verb === "mutate" ? "defaulter" : "validator";
@@ -111,8 +130,9 @@ function webhook(installation: Installation, { kind, verb, version, operations }
         scope: "Namespaced",
       },
     ],
-    failurePolicy: verb === "mutate" ? "Ignore" : "Fail",
+    failurePolicy: "Ignore",
     matchPolicy: "Exact",
+    matchConditions: MATCH_CONDITIONS,
     sideEffects: "None",
     admissionReviewVersions: ["v1"],
     timeoutSeconds: TIMEOUT_SECONDS,

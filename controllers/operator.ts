@@ -1,9 +1,10 @@
-import { createEventRecorder } from "../kube/events.ts";
+import { type EventRecorder, createEventRecorder } from "../kube/events.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { type Controller, type ControllerMetrics, startController } from "../kube/controller.ts";
 import { type Election, startElection } from "../kube/leader-election.ts";
 import type { ReflectorMetrics } from "../kube/reflector.ts";
 import { KINDS } from "../kube/resources.ts";
+import type { ObjectKey } from "../kube/types.ts";
 import { type Logger, describeError } from "../telemetry/log.ts";
 import { type Cluster, mirrorCluster } from "./cluster/cluster.ts";
 import { Dependencies, servedToken } from "./cluster/dependencies.ts";
@@ -12,11 +13,14 @@ import { type PresetSet, choosePresetSet, isPresetName } from "./composition/pre
 import { wellKnownConfigs } from "./composition/presets.ts";
 import type { PresetOptions } from "./composition/types.ts";
 import { install } from "./install.ts";
+import { ConfigReconciler } from "./llminferenceserviceconfig/reconciler.ts";
+import { ConfigUsage } from "./llminferenceserviceconfig/usage.ts";
 import { stringMapOf } from "./json-edit.ts";
 import { type OperatorSettings, asJson } from "./llminferenceservice/pass.ts";
 import { ServiceReconciler } from "./llminferenceservice/reconciler.ts";
 import { affectedServices } from "./llminferenceservice/triggers.ts";
 import { ensureCertificate } from "./webhooks/certificate.ts";
+import type { ReviewContext } from "./webhooks/review.ts";
 import { type WebhookServer, startWebhookServer } from "./webhooks/server.ts";
 import { createIssuer } from "./workload/tls.ts";
 
@@ -25,6 +29,7 @@ const COMPONENT = "LLMInferenceServiceController";
 const LEASE = "llminferenceservice-kserve-controller-manager";
 const WORKERS = 8;
 const INSTALL_RETRY_MS = 1_000;
+const PRESET_SUFFIXES = wellKnownConfigs({ prefix: "" }).map(({ metadata }) => metadata.name);
 const CERTIFICATE_CHECK_MS = 3_600_000;
 
 /** Parts and settings of an operator. */
@@ -63,8 +68,10 @@ class RunningOperator implements Operator {
   readonly #cluster: Cluster;
   readonly #stop = new AbortController();
   readonly #wallMs: () => number;
+  readonly #presetNames: ReadonlySet<string>;
+  readonly #usage: ConfigUsage;
   #webhooks: WebhookServer | undefined;
-  #controller: Controller | undefined;
+  #controllers: readonly Controller[] = [];
   #election: Election | undefined;
   #timers: NodeJS.Timeout[] = [];
   #ready = false;
@@ -76,7 +83,19 @@ class RunningOperator implements Operator {
     const { client, logger, settings, watchMetrics } = options;
     const { systemNamespace } = settings;
     this.#cluster = mirrorCluster({ client, logger, systemNamespace, metrics: watchMetrics });
+    this.#presetNames = new Set(PRESET_SUFFIXES.map((suffix) => `${options.presets.prefix}${suffix}`));
+    this.#usage = new ConfigUsage({
+      systemNamespace,
+      presetNames: this.#presetNames,
+      exists: (key) => this.#cluster.find(KINDS.LLMInferenceServiceConfig, key) !== undefined,
+    });
+    this.#cluster.subscribe((resource, change) => {
+      if (resource === KINDS.LLMInferenceService) this.#followUse(this.#usage.update(change));
+      else if (resource === KINDS.LLMInferenceServiceConfig) this.#followUse([change.object.metadata]);
+    });
   }
+
+  #followUse: (configs: readonly ObjectKey[]) => void = () => {};
 
   get ready(): boolean {
     return this.#ready;
@@ -97,19 +116,27 @@ class RunningOperator implements Operator {
   async close(): Promise<void> {
     this.#stop.abort();
     for (const timer of this.#timers) clearTimeout(timer);
-    await this.#controller?.close();
+    await this.#closeControllers();
     await this.#election?.close();
     await this.#webhooks?.close();
     await this.#cluster.close();
   }
 
-  #reviewContext() {
-    const { settings, presets, protectPresets } = this.#options;
-    const suffixes = wellKnownConfigs({ prefix: "" }).map(({ metadata }) => metadata.name);
+  async #closeControllers(): Promise<void> {
+    await Promise.all(this.#controllers.map((controller) => controller.close()));
+  }
+
+  #isPreset(name: string): boolean {
+    return isPresetName(name, PRESET_SUFFIXES, this.#options.presets.prefix);
+  }
+
+  #reviewContext(): ReviewContext {
+    const { settings, protectPresets } = this.#options;
     return {
       systemNamespace: settings.systemNamespace,
       protectPresets,
-      isPreset: (name: string) => isPresetName(name, suffixes, presets.prefix),
+      isPreset: (name: string) => this.#isPreset(name),
+      usersOf: (namespace, name) => this.#usage.usersOf({ namespace, name }),
       global: () => {
         const key = { namespace: settings.systemNamespace, name: GLOBAL_CONFIG_NAME };
         const data = asJson(this.#cluster.find(KINDS.ConfigMap, key))?.["data"];
@@ -165,7 +192,7 @@ class RunningOperator implements Operator {
       logger,
       onLead: (signal) => {
         this.#reconcile();
-        signal.addEventListener("abort", () => void this.#controller?.close(), { once: true });
+        signal.addEventListener("abort", () => void this.#closeControllers(), { once: true });
       },
     });
   }
@@ -173,13 +200,14 @@ class RunningOperator implements Operator {
   #reconcile(): void {
     const { client, settings, presets, logger, metrics } = this.#options;
     const dependencies = new Dependencies();
+    const events = createEventRecorder(client, { component: COMPONENT, logger });
     const reconciler = new ServiceReconciler({
       client,
       cluster: this.#cluster,
       dependencies,
       settings,
       presets: { ...presets, prefix: this.#presetSet?.prefix ?? presets.prefix },
-      events: createEventRecorder(client, { component: COMPONENT, logger }),
+      events,
       logger,
       wallMs: this.#wallMs,
       issueCertificate: createIssuer(this.#wallMs),
@@ -191,7 +219,7 @@ class RunningOperator implements Operator {
       logger,
       ...(metrics === undefined ? {} : { metrics }),
     });
-    this.#controller = controller;
+    this.#controllers = [controller, this.#reconcileConfigs(events)];
     this.#cluster.subscribe((resource, change) => {
       const { own, dependents } = affectedServices(dependencies, resource, change);
       if (own !== undefined) controller.enqueue(own, change.type === "updated");
@@ -200,5 +228,24 @@ class RunningOperator implements Operator {
     this.#cluster.onDiscovery((resource) => {
       for (const key of dependencies.of([servedToken(resource)])) controller.enqueue(key);
     });
+  }
+
+  /** Tells in configs who uses them, beginning with all that are there. */
+  #reconcileConfigs(events: EventRecorder): Controller {
+    const { client, settings, logger, metrics } = this.#options;
+    const cluster = this.#cluster;
+    const isPreset = ({ namespace, name }: ObjectKey): boolean =>
+      namespace === settings.systemNamespace && this.#isPreset(name);
+    const options = { client, cluster, usage: this.#usage, isPreset, events, wallMs: this.#wallMs };
+    const reconciler = new ConfigReconciler(options);
+    const controller = startController({
+      name: "llminferenceserviceconfig",
+      reconcile: (key) => reconciler.reconcile(key),
+      logger,
+      ...(metrics === undefined ? {} : { metrics }),
+    });
+    this.#followUse = (configs) => configs.forEach((key) => controller.enqueue(key));
+    this.#followUse(cluster.list(KINDS.LLMInferenceServiceConfig, undefined).map(({ metadata }) => metadata));
+    return controller;
   }
 }

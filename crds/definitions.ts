@@ -113,40 +113,43 @@ const CONFIG_DOC =
   "LLMInferenceServiceConfig is a part of the spec of LLMInferenceServices that they share: a preset, or a base that " +
   "services name in baseRefs.";
 
+/** Our kinds. */
+export type OurKind = "LLMInferenceService" | "LLMInferenceServiceConfig";
+
+/** The schema of our objects, by kind and version. */
+export const OBJECT_SCHEMAS: Readonly<Record<OurKind, Readonly<Record<(typeof VERSIONS)[number], JsonSchema>>>> = {
+  LLMInferenceService: {
+    v1alpha1: rootSchema(SERVICE_DOC, SPEC_SCHEMAS.v1alpha1, STATUS_SCHEMA),
+    v1alpha2: rootSchema(SERVICE_DOC, SPEC_SCHEMAS.v1alpha2, STATUS_SCHEMA),
+  },
+  LLMInferenceServiceConfig: {
+    v1alpha1: rootSchema(CONFIG_DOC, CONFIG_SPEC_SCHEMAS.v1alpha1, CONFIG_STATUS_SCHEMA),
+    v1alpha2: rootSchema(CONFIG_DOC, CONFIG_SPEC_SCHEMAS.v1alpha2, CONFIG_STATUS_SCHEMA),
+  },
+};
+
+const SERVICE_NAMES: KindNames = {
+  kind: "LLMInferenceService",
+  plural: "llminferenceservices",
+  singular: "llminferenceservice",
+  shortNames: ["llmisvc"],
+};
+const CONFIG_NAMES: KindNames = {
+  kind: "LLMInferenceServiceConfig",
+  plural: "llminferenceserviceconfigs",
+  singular: "llminferenceserviceconfig",
+};
+
 /** The CustomResourceDefinitions of LLMInferenceService and LLMInferenceServiceConfig, without a conversion stanza. */
 export function customResourceDefinitions(): JsonObject[] {
-  const service = VERSIONS.map((name) => ({
-    name,
-    storage: name === STORAGE_VERSION,
-    schema: rootSchema(SERVICE_DOC, SPEC_SCHEMAS[name], STATUS_SCHEMA),
-    columns: SERVICE_COLUMNS,
-    scale: SCALE,
-  }));
-  const config = VERSIONS.map((name) => ({
-    name,
-    storage: name === STORAGE_VERSION,
-    schema: rootSchema(CONFIG_DOC, CONFIG_SPEC_SCHEMAS[name], CONFIG_STATUS_SCHEMA),
-    columns: CONFIG_COLUMNS,
-  }));
+  const versions = (kind: OurKind, rest: Pick<KindVersion, "columns" | "scale">): KindVersion[] =>
+    VERSIONS.map((name) => ({ name, storage: name === STORAGE_VERSION, schema: OBJECT_SCHEMAS[kind][name], ...rest }));
   return [
     customResourceDefinition(
       GROUP,
-      {
-        kind: "LLMInferenceService",
-        plural: "llminferenceservices",
-        singular: "llminferenceservice",
-        shortNames: ["llmisvc"],
-      },
-      service,
+      SERVICE_NAMES,
+      versions("LLMInferenceService", { columns: SERVICE_COLUMNS, scale: SCALE }),
     ),
-    customResourceDefinition(
-      GROUP,
-      {
-        kind: "LLMInferenceServiceConfig",
-        plural: "llminferenceserviceconfigs",
-        singular: "llminferenceserviceconfig",
-      },
-      config,
-    ),
+    customResourceDefinition(GROUP, CONFIG_NAMES, versions("LLMInferenceServiceConfig", { columns: CONFIG_COLUMNS })),
   ];
 }

@@ -36,6 +36,7 @@ export class AdmissionPath {
       global: () => defaultGlobalConfig(SYSTEM_NAMESPACE),
       isPreset: () => false,
       protectPresets: true,
+      usersOf: () => [],
     };
     const call = async (clientConfig: JsonObject, review: JsonObject): Promise<JsonObject> => {
       const path = textAt(clientConfig, "service", "path") ?? "";

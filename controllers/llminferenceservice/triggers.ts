@@ -37,6 +37,8 @@ function content(resource: Resource, object: KubeObject): unknown {
   const { resourceVersion: version, managedFields: _fields, ...metadata } = object.metadata;
   // Of an object watched by name alone the version is all that tells a change.
   if (Object.keys(object).length === 3) return { version, metadata };
+  // Its status tells who uses it: with every service that begins to, it would wake all others.
+  if (resource === KINDS.LLMInferenceServiceConfig) return { spec: at(asJson(object), "spec") ?? null };
   if (resource === KINDS.Gateway) return { ...object, metadata, status: gatewayContent(asJson(object)) };
   return { ...object, metadata };
 }

@@ -19,6 +19,7 @@ const context: ReviewContext = {
   global: () => defaultGlobalConfig("kserve"),
   isPreset: (name) => name.startsWith("kserve-config-llm-"),
   protectPresets: true,
+  usersOf: (_namespace, name) => (name === "base" ? ["default/s"] : []),
 };
 
 const service = (spec: JsonObject, version = "v1alpha2"): JsonObject => ({
@@ -67,20 +68,22 @@ describe("jsonPatch", () => {
 describe("defaulting", () => {
   test("fills in the model's name, in the version that was written", () => {
     for (const version of ["v1alpha1", "v1alpha2"]) {
-      const answer = defaultService(request(service({}, version)));
+      const answer = defaultService(request(service({}, version)), context);
       const patch: Json = JSON.parse(Buffer.from(textAt(answer, "patch") ?? "", "base64").toString());
       expect(patch).toEqual([{ op: "add", path: "/spec/model/name", value: "s" }]);
     }
   });
 
   test("leaves a complete service alone", () => {
-    expect(defaultService(request(service({ model: { uri: "hf://a/b", name: "m" } })))).toEqual({ allowed: true });
+    expect(defaultService(request(service({ model: { uri: "hf://a/b", name: "m" } })), context)).toEqual({
+      allowed: true,
+    });
   });
 });
 
 describe("validation", () => {
   test("all errors come at once, as causes", () => {
-    const answer = reviewService(request(service({ worker: {}, router: { scheduler: { replicas: 0 } } })));
+    const answer = reviewService(request(service({ worker: {}, router: { scheduler: { replicas: 0 } } })), context);
     expect(answer["allowed"]).toBe(false);
     const causes = listAt(answer, "status", "details", "causes").map((cause) => textAt(cause, "field"));
     expect(causes).toEqual(["spec.worker", "spec.router.scheduler.replicas"]);
@@ -89,7 +92,7 @@ describe("validation", () => {
 
   test("an inline scheduler configuration is checked by the scheduler itself", () => {
     const inline = { kind: "EndpointPickerConfig", plugins: [{ type: "queue-scorrer" }] };
-    const answer = reviewService(request(service({ router: { scheduler: { config: { inline } } } })));
+    const answer = reviewService(request(service({ router: { scheduler: { config: { inline } } } })), context);
     expect(textAt(answer, "status", "message")).toMatch(/config\.inline\.plugins\[0\].*did you mean "queue-scorer"/);
   });
 
@@ -108,6 +111,74 @@ describe("validation", () => {
     ["default", "kserve-config-llm-template", true],
   ])("deleting %s/%s is allowed: %s", (namespace, name, allowed) => {
     expect(reviewConfig({ operation: "DELETE", namespace, name }, context)["allowed"]).toBe(allowed);
+  });
+});
+
+describe("everything at once", () => {
+  test("the defaulting webhook tells types, bounds, rules of fields and the scheduler's findings together", () => {
+    const wrong = service({
+      replicas: -1,
+      worker: {},
+      scaling: { maxReplicas: 0 },
+      template: { containers: [{ image: 1 }] },
+      router: { scheduler: { replicas: 0, config: { inline: { plugins: [{ type: "queue-scorrer" }] } } } },
+    });
+    const causes = listAt(defaultService(request(wrong), context), "status", "details", "causes");
+    const fields = causes.map((cause) => textAt(cause, "field"));
+    expect(fields).toEqual(
+      expect.arrayContaining([
+        "spec.replicas",
+        "spec.worker",
+        "spec.scaling",
+        "spec.scaling.maxReplicas",
+        "spec.template.containers[0].name",
+        "spec.template.containers[0].image",
+        "spec.router.scheduler.replicas",
+        "spec.router.scheduler.config.inline.plugins[0].type",
+      ]),
+    );
+    expect(new Set(causes.map((cause) => JSON.stringify(cause))).size).toBe(causes.length);
+  });
+
+  test("a scheduler of another make has the last word on its configuration", () => {
+    const inline = { plugins: [{ type: "somebody-elses-scorer" }] };
+    const template = { containers: [{ name: "main", image: "example.com/epp:1" }] };
+    const answer = reviewService(
+      request(service({ router: { route: {}, scheduler: { config: { inline }, template } } })),
+      context,
+    );
+    expect(answer["allowed"]).toBe(true);
+    expect(JSON.stringify(answer["warnings"])).toContain("somebody-elses-scorer");
+  });
+
+  test("an object that is being deleted passes, whatever is in it", () => {
+    const leaving = service({ replicas: -1 });
+    leaving["metadata"] = { name: "s", deletionTimestamp: "2026-01-01T00:00:00Z" };
+    for (const review of [defaultService, reviewService])
+      expect(review(request(leaving), context)).toEqual({ allowed: true });
+  });
+
+  test("deleting a config in use is a warning: its finalizer keeps it", () => {
+    expect(reviewConfig({ operation: "DELETE", namespace: "default", name: "base" }, context)).toEqual({
+      allowed: true,
+      warnings: ["base stays until no service is built on it: default/s"],
+    });
+  });
+
+  test("changing a preset is a warning, adding to it is none", () => {
+    const preset = (spec: JsonObject): JsonObject => ({ ...config(spec), metadata: { name: "kserve-config-llm-x" } });
+    const update = (spec: JsonObject): unknown =>
+      reviewConfig(
+        {
+          ...request(preset(spec)),
+          name: "kserve-config-llm-x",
+          operation: "UPDATE",
+          oldObject: preset({ labels: { a: "1" } }),
+        },
+        context,
+      )["warnings"];
+    expect(update({ labels: { a: "2" } })).toEqual([expect.stringContaining("is a preset of the operator")]);
+    expect(update({ labels: { a: "1", b: "2" } })).toBeUndefined();
   });
 });
 

@@ -10,10 +10,9 @@ import {
   fieldErrorReason,
   formatFieldErrors,
 } from "../../crds/schema/types.ts";
-import { type Findings, validateConfig, validateService } from "../../crds/validation.ts";
-import { validateEndpointPickerConfig } from "../../scheduler/config/validate.ts";
-import { checkConfig } from "../composition/config-check.ts";
-import type { GlobalConfig } from "../composition/global-config.ts";
+import type { Findings } from "../../crds/validation.ts";
+import { sameJson } from "../json-edit.ts";
+import { type CheckContext, checkManifest } from "./check.ts";
 import { jsonPatch } from "./patch.ts";
 
 const HUB = `${GROUP}/${STORAGE_VERSION}`;
@@ -21,13 +20,13 @@ const HUB = `${GROUP}/${STORAGE_VERSION}`;
 const MAX_WARNING = 240;
 
 /** What reviews depend on besides the object. */
-export interface ReviewContext {
-  readonly systemNamespace: string;
-  readonly global: () => GlobalConfig;
+export interface ReviewContext extends CheckContext {
   /** Whether a config of that name in the operator's namespace is one of its presets. */
   readonly isPreset: (name: string) => boolean;
   /** Whether deleting a preset is refused, rather than warned about. */
   readonly protectPresets: boolean;
+  /** Services that are built on a config, as `namespace/name`. */
+  readonly usersOf: (namespace: string, name: string) => readonly string[];
 }
 
 /** A handler of one webhook path: the request of an AdmissionReview to its response, without the uid. */
@@ -38,71 +37,73 @@ const allow = (warnings: readonly string[] = []): JsonObject => ({
   ...(warnings.length === 0 ? {} : { warnings: warnings.map((text) => text.slice(0, MAX_WARNING)) }),
 });
 
-/** Fills in the defaults of a service, whatever version it came in. */
-export function defaultService(request: JsonObject): JsonObject {
+/**
+ * Fills in the defaults of a service, whatever version it came in. What is wrong with it is told here already, before the API
+ * server looks at the schema, so that an author hears everything at once.
+ */
+export function defaultService(request: JsonObject, context: ReviewContext): JsonObject {
   const object = objectAt(request, "object");
-  if (object === undefined) return allow();
+  if (object === undefined || isLeaving(object)) return allow();
   const before = convert(object, HUB);
   const after = applyServiceDefaults(before);
-  const patch = jsonPatch(object, after === before ? object : convert(after, textAt(object, "apiVersion") ?? HUB));
+  const defaulted = after === before ? object : convert(after, textAt(object, "apiVersion") ?? HUB);
+  const { errors } = checkManifest(defaulted, objectAt(request, "oldObject"), context);
+  if (errors.length > 0) return answer(request, { errors, warnings: [] });
+  const patch = jsonPatch(object, defaulted);
   if (patch.length === 0) return allow();
   return { ...allow(), patchType: "JSONPatch", patch: Buffer.from(JSON.stringify(patch)).toString("base64") };
 }
 
 /** Checks a service and the scheduler configuration in it. */
-export function reviewService(request: JsonObject): JsonObject {
+export function reviewService(request: JsonObject, context: ReviewContext): JsonObject {
   const object = objectAt(request, "object");
-  if (object === undefined) return allow();
-  const old = objectAt(request, "oldObject");
-  const hub = convert(object, HUB);
-  const own = validateService(hub, old === undefined ? undefined : convert(old, HUB));
-  return answer(request, merged(own, schedulerFindings(hub)));
+  if (object === undefined || isLeaving(object)) return allow();
+  return answer(request, checkManifest(object, objectAt(request, "oldObject"), context));
 }
+
+/** An object that is being deleted must be able to lose its finalizers, whatever is in it. */
+const isLeaving = (object: JsonObject): boolean => at(object, "metadata", "deletionTimestamp") !== undefined;
 
 /** Checks a config: its fields, its templates on a sample service, and that no preset is deleted. */
 export function reviewConfig(request: JsonObject, context: ReviewContext): JsonObject {
   if (request["operation"] === "DELETE") return reviewDeletion(request, context);
   const object = objectAt(request, "object");
-  if (object === undefined || at(object, "metadata", "deletionTimestamp") !== undefined) return allow();
-  const hub = convert(object, HUB);
-  const errors = checkConfig(objectAt(hub, "spec") ?? {}, context.systemNamespace, context.global());
-  const templates = errors.map(({ path, message }): FieldError => ({ kind: "Invalid", path, message }));
-  return answer(request, merged(validateConfig(hub), { errors: templates, warnings: [] }, schedulerFindings(hub)));
+  if (object === undefined || isLeaving(object)) return allow();
+  const old = objectAt(request, "oldObject");
+  const { errors, warnings } = checkManifest(object, old, context);
+  return answer(request, { errors, warnings: [...warnings, ...presetWarnings(request, context)] });
+}
+
+/** A change to a preset is lost with the next release, and reaches every service at once. */
+function presetWarnings(request: JsonObject, context: ReviewContext): string[] {
+  const [object, old] = [objectAt(request, "object"), objectAt(request, "oldObject")];
+  const name = textAt(request, "name") ?? "";
+  if (object === undefined || old === undefined || !context.isPreset(name)) return [];
+  if (covers(at(convert(object, HUB), "spec") ?? null, at(convert(old, HUB), "spec") ?? null)) return [];
+  return [
+    `${name} is a preset of the operator: rather than changing it, override it by a config in the service's namespace`,
+  ];
+}
+
+/** Whether everything that was there is there, unchanged. */
+function covers(next: Json, old: Json): boolean {
+  if (!isObject(old)) return sameJson(next, old);
+  return isObject(next) && Object.entries(old).every(([key, value]) => covers(next[key] ?? null, value));
 }
 
 function reviewDeletion(request: JsonObject, context: ReviewContext): JsonObject {
   const name = textAt(request, "name") ?? "";
-  const preset = request["namespace"] === context.systemNamespace && context.isPreset(name);
-  if (!preset) return allow();
-  const message = `${name} is a preset of the operator: services need it; override it by a config of that name in their namespace`;
-  if (!context.protectPresets) return allow([message]);
+  const namespace = textAt(request, "namespace") ?? "";
+  if (namespace === context.systemNamespace && context.isPreset(name)) return presetDeletion(name, context);
+  const users = context.usersOf(namespace, name);
+  if (users.length === 0) return allow();
+  return allow([`${name} stays until no service is built on it: ${users.join(", ")}`]);
+}
+
+function presetDeletion(name: string, { protectPresets }: ReviewContext): JsonObject {
+  const message = `${name} is a preset of the operator and cannot be deleted: services need it; override it by a config of that name in their namespace`;
+  if (!protectPresets) return allow([message]);
   return { allowed: false, status: { status: "Failure", code: 403, reason: "Forbidden", message } };
-}
-
-/** What the scheduler itself would say about the inline configuration. */
-function schedulerFindings(object: JsonObject): Findings {
-  const inline = at(object, "spec", "router", "scheduler", "config", "inline");
-  if (!isObject(inline) || Object.keys(inline).length === 0) return { errors: [], warnings: [] };
-  const path = "spec.router.scheduler.config.inline";
-  const { errors, warnings } = validateEndpointPickerConfig(inline);
-  return {
-    errors: errors.map(
-      (error): FieldError => ({
-        kind: "Invalid",
-        path: error.path === "" ? path : `${path}.${error.path}`,
-        message: `${error.cause}; ${error.remedy}`,
-        ...(error.value === undefined ? {} : { value: error.value as Json }),
-      }),
-    ),
-    warnings,
-  };
-}
-
-function merged(...findings: readonly Findings[]): Findings {
-  return {
-    errors: findings.flatMap(({ errors }) => errors),
-    warnings: findings.flatMap(({ warnings }) => warnings),
-  };
 }
 
 function answer(request: JsonObject, { errors, warnings }: Findings): JsonObject {

@@ -14,7 +14,7 @@ export function checkScaling(found: Collector, path: string, workload: JsonObjec
     found.add("Invalid", place, "excludes replicas: an autoscaler sets them; remove one of the two");
   const [least, most] = [numberAt(scaling, "minReplicas"), numberAt(scaling, "maxReplicas")];
   if (least !== undefined && most !== undefined && least > most)
-    found.add("Invalid", `${place}.minReplicas`, `must not exceed maxReplicas (${most})`, least);
+    found.add("Invalid", `${place}.minReplicas`, "must not exceed maxReplicas", least);
   const [wva, keda] = [objectAt(scaling, "wva"), objectAt(scaling, "keda")];
   if (wva === undefined && keda === undefined) return found.add("Required", place, "one of wva and keda is needed");
   if (wva !== undefined && keda !== undefined) found.add("Invalid", place, "wva and keda exclude each other");
@@ -49,7 +49,7 @@ function checkKeda(found: Collector, path: string, keda: JsonObject, least = DEF
     found.add("Forbidden", `${path}.advanced.horizontalPodAutoscalerConfig.name`, "the operator names the autoscaler");
   const idle = numberAt(keda, "idleReplicaCount");
   if (idle !== undefined && idle >= least)
-    found.add("Invalid", `${path}.idleReplicaCount`, `must be less than minReplicas (${least})`, idle);
+    found.add("Invalid", `${path}.idleReplicaCount`, "must be less than minReplicas", idle);
 }
 
 type Mode = "wva with hpa" | "wva with keda" | "keda";
