@@ -1,9 +1,11 @@
+import { FIELD_MANAGER } from "../kube/apply.ts";
 import { type EventRecorder, createEventRecorder } from "../kube/events.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { type Controller, type ControllerMetrics, startController } from "../kube/controller.ts";
 import { type Election, startElection } from "../kube/leader-election.ts";
 import type { ReflectorMetrics } from "../kube/reflector.ts";
 import { KINDS } from "../kube/resources.ts";
+import { migrateStorage } from "../kube/storage-migration.ts";
 import type { ObjectKey } from "../kube/types.ts";
 import { type Logger, describeError } from "../telemetry/log.ts";
 import { type Cluster, mirrorCluster } from "./cluster/cluster.ts";
@@ -30,6 +32,7 @@ const LEASE = "llminferenceservice-kserve-controller-manager";
 const WORKERS = 8;
 const INSTALL_RETRY_MS = 1_000;
 const PRESET_SUFFIXES = wellKnownConfigs({ prefix: "" }).map(({ metadata }) => metadata.name);
+const MIGRATION_RETRY_MS = 30_000;
 const CERTIFICATE_CHECK_MS = 3_600_000;
 
 /** Parts and settings of an operator. */
@@ -107,7 +110,7 @@ class RunningOperator implements Operator {
     this.#webhooks = await startWebhookServer({ ...webhook, pair, logger, context: this.#reviewContext() });
     await this.#cluster.whenSynced();
     this.#presetSet = this.#choosePresets();
-    await this.#tryInstall(pair.certificate);
+    await this.#tryInstall(pair.authority);
     this.#ready = true;
     this.#timers.push(setInterval(() => void this.#renew(), CERTIFICATE_CHECK_MS).unref());
     this.#lead();
@@ -176,7 +179,7 @@ class RunningOperator implements Operator {
     try {
       const pair = await ensureCertificate(client, settings.systemNamespace, this.#wallMs());
       this.#webhooks?.setCertificate(pair);
-      await this.#tryInstall(pair.certificate);
+      await this.#tryInstall(pair.authority);
     } catch (error) {
       logger.warn("checking the webhook certificate failed", { error: describeError(error) });
     }
@@ -220,6 +223,7 @@ class RunningOperator implements Operator {
       ...(metrics === undefined ? {} : { metrics }),
     });
     this.#controllers = [controller, this.#reconcileConfigs(events)];
+    void this.#migrate();
     this.#cluster.subscribe((resource, change) => {
       const { own, dependents } = affectedServices(dependencies, resource, change);
       if (own !== undefined) controller.enqueue(own, change.type === "updated");
@@ -247,5 +251,21 @@ class RunningOperator implements Operator {
     this.#followUse = (configs) => configs.forEach((key) => controller.enqueue(key));
     this.#followUse(cluster.list(KINDS.LLMInferenceServiceConfig, undefined).map(({ metadata }) => metadata));
     return controller;
+  }
+
+  /** Has objects of former versions stored in the present one; tried again later where it fails. */
+  async #migrate(): Promise<void> {
+    const { client, logger } = this.#options;
+    const { signal } = this.#stop;
+    for (const resource of [KINDS.LLMInferenceService, KINDS.LLMInferenceServiceConfig])
+      try {
+        const { rewritten, dropped } = await migrateStorage(client, resource, { fieldManager: FIELD_MANAGER, signal });
+        if (dropped.length > 0) logger.info("migrated storage", { kind: resource.kind, rewritten, from: [...dropped] });
+      } catch (error) {
+        if (signal.aborted) return;
+        logger.warn("migrating storage failed; trying again", { kind: resource.kind, error: describeError(error) });
+        this.#timers.push(setTimeout(() => void this.#migrate(), MIGRATION_RETRY_MS).unref());
+        return;
+      }
   }
 }

@@ -1,5 +1,6 @@
 import { GROUP } from "./definitions.ts";
 import { at, isObject, listAt, numberAt, objectAt, textAt, withAt } from "./json.ts";
+import { sameJson } from "./schema/paths.ts";
 import type { Json, JsonObject } from "./schema/types.ts";
 
 /** Annotations in which v1alpha2 carries what only v1alpha1 has, as KServe names them. */
@@ -10,9 +11,6 @@ const V1ALPHA2_ONLY = "internal.serving.kserve.io/v1alpha2-only";
 
 const POOL = ["spec", "router", "scheduler", "pool", "spec"] as const;
 const DEFAULT_PICKER_PORT = 9002;
-
-/** Status fields that only v1alpha2 has; the next reconcile fills them in. */
-const STATUS_ONLY = ["router", "workloads", "appliedConfigs"] as const;
 
 /** Kinds and version pairs that cannot be converted into each other. */
 export class ConversionError extends Error {}
@@ -35,7 +33,7 @@ function toHub(object: JsonObject): JsonObject {
   result = moveCriticality(result);
   const pool = objectAt(result, ...POOL);
   if (pool !== undefined) result = withAt(result, POOL, poolToHub(pool));
-  return restoreHubOnly(dropStatus(result, ["router"]));
+  return restoreHubOnly(result, object);
 }
 
 function fromHub(object: JsonObject): JsonObject {
@@ -45,13 +43,7 @@ function fromHub(object: JsonObject): JsonObject {
   for (const path of HUB_ONLY_PATHS) if (at(result, ...path) !== undefined) result = withAt(result, path, undefined);
   const pool = objectAt(result, ...POOL);
   if (pool !== undefined) result = withAt(result, POOL, poolFromHub(pool));
-  result = dropStatus(result, STATUS_ONLY);
   return Object.keys(saved).length === 0 ? result : withAnnotation(result, V1ALPHA2_ONLY, JSON.stringify(saved));
-}
-
-function dropStatus(object: JsonObject, fields: readonly string[]): JsonObject {
-  if (!isObject(object["status"])) return object;
-  return fields.reduce((result, field) => withAt(result, ["status", field], undefined), object);
 }
 
 /** Sets or removes an annotation; a map that becomes empty by a removal goes. */
@@ -135,9 +127,10 @@ function pickerToHub(reference: JsonObject): JsonObject {
 function poolFromHub(pool: JsonObject): JsonObject {
   const { selector, targetPorts, endpointPickerRef, appProtocol: _appProtocol, ...rest } = pool;
   const port = Array.isArray(targetPorts) ? numberAt(targetPorts[0], "number") : undefined;
+  const labels = at(selector, "matchLabels");
   return {
     ...rest,
-    ...(selector === undefined ? {} : { selector: at(selector, "matchLabels") ?? null }),
+    ...(labels === undefined ? {} : { selector: labels }),
     ...(port === undefined ? {} : { targetPortNumber: port }),
     ...(isObject(endpointPickerRef) ? { extensionRef: pickerFromHub(endpointPickerRef) } : {}),
   };
@@ -163,15 +156,12 @@ function hubOnly(object: JsonObject): JsonObject {
     if (value !== undefined) saved[path.join(".")] = value;
   }
   const pool = objectAt(object, ...POOL);
-  const ports = listAt(pool, "targetPorts");
-  if (ports.length > 1) saved["targetPorts"] = [...ports];
-  const protocol = textAt(pool, "appProtocol");
-  if (protocol !== undefined && protocol !== "http") saved["appProtocol"] = protocol;
+  if (pool !== undefined && !sameJson(poolToHub(poolFromHub(pool)), pool)) saved[POOL.join(".")] = pool;
   return saved;
 }
 
-/** The inverse of `hubOnly`. Ports that a client of v1alpha1 changed meanwhile stay changed. */
-function restoreHubOnly(object: JsonObject): JsonObject {
+/** The inverse of `hubOnly`. What a client of v1alpha1 changed meanwhile stays changed. */
+function restoreHubOnly(object: JsonObject, written: JsonObject): JsonObject {
   const text = annotation(object, V1ALPHA2_ONLY);
   if (text === undefined) return object;
   const saved = parseObject(text);
@@ -181,14 +171,22 @@ function restoreHubOnly(object: JsonObject): JsonObject {
     if (value !== undefined && objectAt(result, ...path.slice(0, -1)) !== undefined)
       result = withAt(result, path, value);
   }
-  const pool = objectAt(result, ...POOL);
-  if (pool === undefined) return result;
-  const ports = listAt(saved, "targetPorts");
-  const first = numberAt(listAt(pool, "targetPorts")[0], "number");
-  const samePort = ports.length > 0 && first === numberAt(ports[0], "number");
-  return withAt(result, POOL, {
-    ...pool,
-    ...(samePort ? { targetPorts: [...ports] } : {}),
-    ...(saved["appProtocol"] === undefined ? {} : { appProtocol: saved["appProtocol"] }),
-  });
+  const [pool, before] = [objectAt(written, ...POOL), saved[POOL.join(".")]];
+  return pool !== undefined && isObject(before) ? withAt(result, POOL, restoredPool(pool, before)) : result;
+}
+
+/** The pool as it was in v1alpha2, where v1alpha1 still shows the same; else each part that does. */
+function restoredPool(pool: JsonObject, before: JsonObject): JsonObject {
+  const shown = poolFromHub(before);
+  if (sameJson(shown, pool)) return before;
+  const parts = [
+    ["selector", "selector"],
+    ["targetPortNumber", "targetPorts"],
+    ["extensionRef", "endpointPickerRef"],
+  ] as const;
+  return parts.reduce(
+    (result, [old, current]) =>
+      sameJson(shown[old] ?? null, pool[old] ?? null) ? withAt(result, [current], before[current]) : result,
+    { ...poolToHub(pool), ...(before["appProtocol"] === undefined ? {} : { appProtocol: before["appProtocol"] }) },
+  );
 }

@@ -24,7 +24,7 @@ const PACKAGE_ROOMS: Readonly<Record<string, readonly string[]>> = {
   "@opentelemetry": ["telemetry"],
   "@grpc/grpc-js": ["scheduler/server", "playground/gateway", "bench"],
   "@kubernetes/client-node": ["kube", "crds"],
-  "js-yaml": ["kube/yaml.ts"],
+  "js-yaml": ["kube/yaml.ts", "kube/yaml-lines.ts"],
   "@marcbachmann/cel-js": ["crds/schema"],
 };
 

@@ -1,5 +1,6 @@
 import { customResourceDefinitions } from "../../crds/definitions.ts";
 import { dumpYaml } from "../../kube/yaml.ts";
+import { print } from "./output.ts";
 
 const USAGE = `Usage: llmisvc crds
 
@@ -11,8 +12,8 @@ The operator adds the conversion webhook when it starts.
 /** Writes our definitions as a YAML stream. Returns the exit code. */
 export async function crds(args: readonly string[]): Promise<number> {
   const [first] = args;
-  if (first === undefined) process.stdout.write(customResourceDefinitions().map(dumpYaml).join("---\n"));
-  else if (/^--?h(elp)?$/.test(first)) process.stdout.write(USAGE);
+  if (first === undefined) await print(customResourceDefinitions().map(dumpYaml).join("---\n"));
+  else if (/^--?h(elp)?$/.test(first)) await print(USAGE);
   else {
     process.stderr.write(`unknown argument ${JSON.stringify(first)}\n\n${USAGE}`);
     return 2;

@@ -1,5 +1,6 @@
 import { crds } from "./crds.ts";
 import { doctor } from "./doctor/doctor.ts";
+import { runLint } from "./lint.ts";
 import { playground } from "./playground.ts";
 import { presets } from "./presets.ts";
 import { render } from "./render.ts";
@@ -16,6 +17,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   doctor: { summary: "name what is wrong in a cluster, why, and what to do", run: doctor },
   render: { summary: "show what the operator makes of services, and what a change changes", run: render },
   presets: { summary: "write the presets of this version as YAML", run: presets },
+  lint: { summary: "find everything that is wrong in manifests", run: runLint },
   crds: { summary: "write the CustomResourceDefinitions as YAML", run: crds },
   help: { summary: "show this text", run: help },
 };

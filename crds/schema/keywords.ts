@@ -38,11 +38,11 @@ class Remover {
 }
 
 /**
- * A copy of a schema whose objects may be given in part: nothing is required and nothing defaulted, except inside of lists,
- * whose elements are always whole.
+ * A copy of a schema whose objects may be given in part: nothing is required and nothing defaulted, and maps may be
+ * empty, except inside of lists, whose elements are always whole.
  */
 export function partial(schema: JsonSchema): JsonSchema {
-  const { required: _required, default: _default, properties, ...rest } = schema;
+  const { required: _required, default: _default, minProperties: _least, properties, ...rest } = schema;
   if (properties === undefined) return rest;
   const entries = Object.entries(properties).map(([name, property]) => [name, partial(property)] as const);
   return { ...rest, properties: Object.fromEntries(entries) };

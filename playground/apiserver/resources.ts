@@ -299,7 +299,9 @@ export class Resources {
           subjectOf(target),
           `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${textOf(metaOf(current)["uid"])}`,
         );
-      const prepared = await this.#prepareUpdate(target, current, next, mode, record);
+      const changed = await this.#prepareUpdate(target, current, next, mode, record);
+      // A write that changes nothing still moves an object of a former version to the present one.
+      const prepared = changed ?? (stored["apiVersion"] === target.kind.storageApiVersion ? undefined : current);
       if (prepared === undefined || mode.dryRun) return prepared ?? current;
       const [storable] = await this.converter.convert([prepared], target.kind, target.kind.storageApiVersion);
       if (this.store.get(target.kind.storage, storeKey(target)) === stored)
