@@ -66,7 +66,8 @@ const hostOf = (namespace: string): string => `${WEBHOOK_SERVICE}.${namespace}.s
 
 function issue(namespace: string, nowMs: number): ServingPair {
   return createSelfSigned({
-    organization: "llmisvc",
+    // A subject of its own: clients look authorities up by it, and a renewed certificate is beside the former one.
+    organization: `llmisvc ${new Date(nowMs).toISOString()}`,
     commonName: hostOf(namespace),
     dnsNames: [hostOf(namespace), `${hostOf(namespace)}.cluster.local`, WEBHOOK_SERVICE],
     ipAddresses: [],
