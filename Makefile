@@ -43,6 +43,9 @@ chart: $(STAMP) ## Write the complete Helm chart to dist/chart, and as an archiv
 fuzz: $(STAMP) ## Try damaged inputs for minutes (ARGS=--help lists what can be set)
 	@$(NODE) --no-warnings test/fuzz/run.ts $(ARGS)
 
+soak: $(STAMP) ## Ten minutes of load on a fleet that comes and goes
+	@$(NODE) --no-warnings bench/run.ts churn --seconds=600 $(ARGS)
+
 lint: $(STAMP) ## Check format and lint rules
 	$(NODE) node_modules/@biomejs/biome/bin/biome format .
 	$(NODE) node_modules/oxlint/bin/oxlint --type-aware --deny-warnings .

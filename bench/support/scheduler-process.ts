@@ -41,7 +41,7 @@ export async function bundleScheduler(folder: string, readable: boolean): Promis
 /** Starts the scheduler on a fleet with its default configuration. `nodeFlags` come on top of the image's. */
 export async function startScheduler(
   bundle: string,
-  fleet: Fleet,
+  fleet: Pick<Fleet, "kubeconfig" | "poolName">,
   nodeFlags: readonly string[] = [],
 ): Promise<SchedulerProcess> {
   const flags = ["--pool-name", fleet.poolName, "--secure-serving=false", "--drain-timeout=0s"];

@@ -9,6 +9,7 @@ import { serveLog, type PodLogs } from "./logs.ts";
 import { isObject, metaOf, nameOf, namespaceOf, objectOf, textOf } from "./objects.ts";
 import { jsonPatch, mergePatch, strategicPatch } from "./patches.ts";
 import type { ResourcePath } from "./paths.ts";
+import { type PodProxyPath, proxyToPod } from "./pod-proxy.ts";
 import { type Representation, negotiate, represent, representPage } from "./representation.ts";
 import { type Resources, type Target, type WriteMode, type Written, subjectOf } from "./resources.ts";
 import { boundPod } from "./pod-binding.ts";
@@ -73,6 +74,14 @@ export class ResourceHandler {
   /** Who answers `pods/log`. */
   setPodLogs(podLogs: PodLogs): void {
     this.#podLogs = podLogs;
+  }
+
+  /** Passes a request on to a pod. Errors: `ApiError`. */
+  async proxy(request: IncomingMessage, response: ServerResponse, path: PodProxyPath, search: string): Promise<void> {
+    const kind = this.#resources.kinds.find("", "v1", "pods");
+    if (kind === undefined) throw noSuchPath();
+    const pod = await this.#resources.get({ kind, namespace: path.namespace, name: path.name, subresource: "" });
+    await proxyToPod(request, response, pod, path, search);
   }
 
   /** Answers one request. Errors: `ApiError`. */

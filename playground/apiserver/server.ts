@@ -15,6 +15,7 @@ import { Lifecycle } from "./lifecycle.ts";
 import type { PodLogs } from "./logs.ts";
 import { OpenApi, SWAGGER_PROTOBUF, swaggerProtobuf } from "./openapi.ts";
 import { parseResourcePath } from "./paths.ts";
+import { parsePodProxyPath } from "./pod-proxy.ts";
 import { acceptedTypes } from "./representation.ts";
 import { Resources } from "./resources.ts";
 import { answerReview } from "./reviews.ts";
@@ -140,6 +141,8 @@ class Front {
     const body = request.method === "GET" ? this.#document(request, path) : undefined;
     if (body !== undefined)
       return send(request, response, 200, body.object, body.type === undefined ? {} : { contentType: body.type });
+    const proxied = parsePodProxyPath(url.pathname);
+    if (proxied !== undefined) return await this.#handler.proxy(request, response, proxied, url.search);
     const resource = parseResourcePath(path);
     if (resource === undefined) throw noSuchPath();
     if (

@@ -1,0 +1,122 @@
+import { setTimeout as pause } from "node:timers/promises";
+import {
+  at,
+  createExtProcClient,
+  type ExtProcClient,
+  headerMap,
+  type Message,
+  setHeaders,
+} from "../../test/extproc-client.ts";
+import type { ChurningFleet } from "./churn-fleet.ts";
+
+/** What became of the requests. */
+export interface ChurnOutcome {
+  readonly sent: number;
+  readonly answered: number;
+  /** Without a destination, by cause. */
+  readonly lost: ReadonlyMap<string, number>;
+  /** Sent to an endpoint that was gone already, by how long in ms. */
+  readonly goneForMs: readonly number[];
+  /** Time to the destination in ms, ascending. */
+  readonly latenciesMs: Float64Array;
+  /** Longest time for which this process, with load and API server, did nothing: others used the machine. */
+  readonly longestPauseMs: number;
+}
+
+const TICK_MS = 5;
+const ANSWER_LIMIT_MS = 5000;
+const BODIES = 32;
+
+/** Sends `perSecond` requests in turn to the schedulers for a time, each on a stream of its own, and looks at every answer. */
+export async function loadChurning(
+  fleet: ChurningFleet,
+  addresses: readonly string[],
+  perSecond: number,
+  seconds: number,
+): Promise<ChurnOutcome> {
+  const clients = addresses.map((address) => createExtProcClient(address));
+  const lost = new Map<string, number>();
+  const goneForMs: number[] = [];
+  const latencies: number[] = [];
+  const open = new Set<Promise<void>>();
+  let sent = 0;
+
+  const one = async (index: number): Promise<void> => {
+    const startedAt = performance.now();
+    try {
+      const destination = await route(clients[index % clients.length]!, index);
+      latencies.push(performance.now() - startedAt);
+      const gone = fleet.goneForMs(destination, startedAt);
+      if (gone > 0) goneForMs.push(gone);
+    } catch (error) {
+      const cause = error instanceof Error ? error.message : String(error);
+      lost.set(cause, (lost.get(cause) ?? 0) + 1);
+    }
+  };
+
+  const startedAt = performance.now();
+  let tickAt = startedAt;
+  let longestPauseMs = 0;
+  for (let elapsed = 0; elapsed < seconds * 1000; elapsed = performance.now() - startedAt) {
+    for (const due = Math.floor((elapsed * perSecond) / 1000); sent < due; sent++) {
+      const request = one(sent);
+      open.add(request);
+      void request.finally(() => open.delete(request));
+    }
+    await pause(TICK_MS);
+    longestPauseMs = Math.max(longestPauseMs, performance.now() - tickAt - TICK_MS);
+    tickAt = performance.now();
+  }
+  await Promise.all(open);
+  for (const client of clients) client.close();
+  return {
+    sent,
+    answered: latencies.length,
+    lost,
+    goneForMs,
+    latenciesMs: Float64Array.from(latencies).sort(),
+    longestPauseMs,
+  };
+}
+
+const bodies = Array.from({ length: BODIES }, (_, index) => {
+  const content = `question ${index} `.repeat(40);
+  return Buffer.from(JSON.stringify({ model: "m", messages: [{ role: "user", content }] }));
+});
+
+function requestOf(index: number): readonly Message[] {
+  const headers = {
+    ":method": "POST",
+    ":path": "/v1/chat/completions",
+    "content-type": "application/json",
+    "x-request-id": `churn-${index}`,
+  };
+  return [
+    {
+      request_headers: { headers: headerMap(headers) },
+      protocol_config: { request_body_mode: 4, response_body_mode: 4 },
+    },
+    { request_body: { body: bodies[index % BODIES]!, end_of_stream: true } },
+  ];
+}
+
+/** The destination of a request. Rejects when there is none. */
+async function route(client: ExtProcClient, index: number): Promise<string> {
+  const stream = client.open();
+  const limit = setTimeout(() => stream.cancel(), ANSWER_LIMIT_MS);
+  try {
+    for (const message of requestOf(index)) stream.send(message);
+    const head = await stream.next();
+    const destination = setHeaders(head, "request_headers.response.header_mutation")["x-gateway-destination-endpoint"];
+    if (destination === undefined)
+      throw new Error(`refused with ${String(at(head, "immediate_response.status.code"))}`);
+    for (let done = false; !done; ) {
+      const chunk = at(await stream.next(), "request_body.response.body_mutation.streamed_response");
+      done = chunk === undefined || at(chunk, "end_of_stream") === true;
+    }
+    stream.halfClose();
+    return destination;
+  } finally {
+    clearTimeout(limit);
+  }
+}
