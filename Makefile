@@ -53,5 +53,8 @@ lint: $(STAMP) ## Check format and lint rules
 format: $(STAMP) ## Rewrite the sources in the project's format
 	$(NODE) node_modules/@biomejs/biome/bin/biome format --write .
 
+docs: $(STAMP) ## Write the pages that come from declarations
+	UPDATE_DOCS=1 $(JEST) --selectProjects unit --testPathPatterns 'reference\.test'
+
 types: $(STAMP) ## Type-check everything
 	$(NODE) node_modules/typescript/bin/tsc --noEmit

@@ -60,6 +60,8 @@ export interface SchedulerOptions {
   /** Share of decisions that are kept and logged, 0 to 1. */
   readonly decisionSampling: number;
   readonly allowExperimental: boolean;
+  /** Modules with plugins of the user, by path. */
+  readonly pluginModules: readonly string[];
   readonly modelServerMetrics: ModelServerMetricsFlags;
 }
 
@@ -112,6 +114,7 @@ const FLAGS: FlagTable = {
   "emit-endpoint-scores": ["bool", "scores of all candidates in the dynamic metadata"],
   "enable-grpc-stream-metrics": ["bool", "metrics of the gRPC streams"],
   "allow-experimental-plugins": ["bool", "allow plugins of alpha stability"],
+  "plugin-module": ["list", "modules with plugins of your own, by path (default $LLMISVC_PLUGIN_MODULES)"],
   "total-queued-requests-metric": ["text", "metric of waiting requests (default vllm:num_requests_waiting)"],
   "total-running-requests-metric": ["text", "metric of running requests (default vllm:num_requests_running)"],
   "kv-cache-usage-percentage-metric": ["text", "metric of the KV-cache usage (default vllm:kv_cache_usage_perc)"],
@@ -237,8 +240,15 @@ function readOptions(
     emitScores: flags.bool("emit-endpoint-scores", false),
     decisionSampling: readSampling(flags, errors),
     allowExperimental: flags.bool("allow-experimental-plugins", false),
+    pluginModules: readPluginModules(flags, env),
     modelServerMetrics: readModelServerMetrics(flags),
   };
+}
+
+/** Modules come from whoever starts the process alone: a configuration cannot name code. */
+function readPluginModules(flags: FlagReader, env: Readonly<Record<string, string | undefined>>): readonly string[] {
+  if (flags.has("plugin-module")) return flags.list("plugin-module");
+  return (env["LLMISVC_PLUGIN_MODULES"] ?? "").split(",").filter((path) => path !== "");
 }
 
 function readModelServerMetrics(flags: FlagReader): ModelServerMetricsFlags {

@@ -1,15 +1,18 @@
-import { readFileSync, watch } from "node:fs";
+import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
-import { dirname } from "node:path";
 import type { KubeClient } from "../kube/client.ts";
 import { createKubeClient, loadKubeConfig } from "../kube/http-client.ts";
 import type { Logger, RootLogger } from "../telemetry/log.ts";
 import { createMetricsRegistry, type MetricsRegistry } from "../telemetry/metrics.ts";
 import { traceSettings } from "../telemetry/trace-settings.ts";
 import { startTracing, type Tracing } from "../telemetry/tracing.ts";
+import { watchFile } from "./config/file-watch.ts";
+import type { PluginRegistry } from "./framework/plugin.ts";
 import { type Front, startFront } from "./front.ts";
 import type { SchedulerOptions } from "./options.ts";
-import { createParsers } from "./parsers/parsers.ts";
+import type { Parsers } from "./parsers/parsers.ts";
+import { withModules } from "./plugins/modules.ts";
+import { PLUGINS } from "./plugins/registry.ts";
 import type { Director } from "./request/types.ts";
 import { createMetricsAuth } from "./server/metrics-auth.ts";
 import type { DebugPage } from "./server/metrics-server.ts";
@@ -19,6 +22,8 @@ export interface CoreSettings {
   readonly options: SchedulerOptions;
   /** YAML of an EndpointPickerConfig; undefined: the default one. */
   readonly configText: string | undefined;
+  /** Plugin types that a configuration may use. */
+  readonly registry: PluginRegistry;
   readonly client: KubeClient;
   readonly metrics: MetricsRegistry;
   readonly logger: Logger;
@@ -31,8 +36,8 @@ export interface Core {
   live(): boolean;
   /** Whether plugins can decide, too. */
   ready(): boolean;
-  /** Parser types that the configuration names; undefined: the default ones. */
-  readonly parserTypes: readonly string[] | undefined;
+  /** Readers of request bodies, as the configuration in effect names them. */
+  readonly parsers: Parsers;
   /** Debug pages by path. */
   readonly pages: ReadonlyMap<string, DebugPage>;
   /** Takes a changed configuration over. Throws for a bad one, and goes on with the old. */
@@ -47,9 +52,6 @@ export interface RunningScheduler {
   stop(): Promise<void>;
 }
 
-/** Writers of a file replace it in several steps. */
-const SETTLE_MS = 250;
-
 /**
  * Starts listeners and deciding side on `host`. Rejects for a configuration that cannot be used, an unreachable kubeconfig, or
  * an address in use.
@@ -63,14 +65,15 @@ export async function runScheduler(
   const metrics = createMetricsRegistry();
   metrics.collectProcessMetrics();
   const client = createKubeClient(await loadKubeConfig());
-  const core = await createCore({ options, configText: readConfig(options), client, metrics, logger });
+  const registry = await withModules(PLUGINS, options.pluginModules);
+  const core = await createCore({ options, configText: readConfig(options), registry, client, metrics, logger });
   const tracing = await startTraces(options, logger);
   const front = await startFront({
     host,
     options,
     tracing,
     director: core.director,
-    parsers: createParsers(core.parserTypes, (text) => logger.warn(text)),
+    parsers: core.parsers,
     state: () => ({ live: core.live(), ready: core.ready() }),
     pages: core.pages,
     // A loopback address is reachable from this machine alone, where reading the page gives nothing away.
@@ -81,7 +84,9 @@ export async function runScheduler(
     await core.close();
     throw error;
   });
-  const stopWatching = watchConfig(options, core, logger);
+  const { configFile } = options;
+  const stopWatching =
+    configFile === undefined ? () => undefined : watchFile(configFile, (text) => core.reload(text), logger);
   return {
     front,
     stop: async () => {
@@ -105,31 +110,4 @@ const isLoopback = (host: string): boolean => host === "::1" || (isIP(host) === 
 function readConfig(options: SchedulerOptions): string | undefined {
   if (options.configFile === undefined) return options.configText;
   return readFileSync(options.configFile, "utf8");
-}
-
-/** Follows the configuration file; its folder is watched, since a mounted ConfigMap swaps links there. */
-function watchConfig(options: SchedulerOptions, core: Core, logger: Logger): () => void {
-  const { configFile } = options;
-  if (configFile === undefined) return () => undefined;
-  let timer: NodeJS.Timeout | undefined;
-  let last = readConfig(options);
-  const reload = (): void => {
-    try {
-      const text = readFileSync(configFile, "utf8");
-      if (text === last) return;
-      core.reload(text);
-      last = text;
-      logger.info("configuration reloaded", { file: configFile });
-    } catch (error) {
-      logger.error("cannot use the changed configuration; the last good one stays in use", { file: configFile, error });
-    }
-  };
-  const watcher = watch(dirname(configFile), () => {
-    clearTimeout(timer);
-    timer = setTimeout(reload, SETTLE_MS).unref();
-  });
-  return () => {
-    clearTimeout(timer);
-    watcher.close();
-  };
 }

@@ -1,6 +1,7 @@
+import { isDeepStrictEqual } from "node:util";
 import { systemClock } from "../kube/clock.ts";
 import { VERBOSITY } from "../telemetry/log.ts";
-import { loadConfig } from "./config/load.ts";
+import { LiveConfig } from "./config/live-config.ts";
 import type { SchedulerConfig } from "./config/types.ts";
 import { Activity } from "./datalayer/activity.ts";
 import type { Discovery } from "./datalayer/discovery.ts";
@@ -12,8 +13,8 @@ import { startPoolWatch, startSelectorWatch } from "./datalayer/pool-watch.ts";
 import { createScrapeMetrics } from "./datalayer/scrape-metrics.ts";
 import { startScraper } from "./datalayer/scraper.ts";
 import { dataLayerSettings } from "./datalayer/settings.ts";
+import type { Random } from "./framework/cycle.ts";
 import type { EndpointListener, Plugin } from "./framework/plugin.ts";
-import { formatConfigError } from "./framework/problem.ts";
 import { SeededRandom } from "./framework/random.ts";
 import { registerFleetMetrics } from "./metrics/fleet-metrics.ts";
 import { DecisionLog } from "./request/decision-log.ts";
@@ -23,7 +24,9 @@ import { createDirector } from "./request/director.ts";
 import { NO_POLICIES } from "./request/policies.ts";
 import { NO_REWRITES } from "./request/rewrite.ts";
 import type { Core, CoreSettings } from "./run.ts";
+import { createParsers, type Parsers } from "./parsers/parsers.ts";
 import { createPipeline, type Pipeline } from "./scheduling/pipeline.ts";
+import { reusing } from "./scheduling/plugin-metrics.ts";
 import type { DebugPage } from "./server/metrics-server.ts";
 
 const SEEDS = 2 ** 32;
@@ -44,13 +47,26 @@ export function createScheduler(settings: CoreSettings): Core {
   const activity = new Activity();
   const now = (): number => performance.now();
   const random = new SeededRandom(Math.floor(Math.random() * SEEDS));
-  const load = (text: string | undefined): SchedulerConfig => checked(text, settings);
-  const build = (config: SchedulerConfig): Pipeline =>
-    createPipeline({ config, endpoints: store, random, logger, metrics });
-  let config = load(settings.configText);
-  let pipeline = build(config);
-  store.subscribe(toldOf(() => pipeline.plugins));
-  const stopScraper = startScraping(settings, config, store, activity);
+  const live = new LiveConfig({
+    load: {
+      registry: settings.registry,
+      environment: process.env,
+      allowExperimental: options.allowExperimental,
+    },
+    logger,
+    metrics,
+    now: Date.now,
+  });
+  let running: Running | undefined;
+  const current = (): Running => {
+    if (running === undefined) throw new Error("no configuration is in effect");
+    return running;
+  };
+  const take = (config: SchedulerConfig): void => {
+    running = runConfig(config, running, settings, random, store, activity);
+  };
+  live.load(settings.configText, take);
+  store.subscribe(toldOf(() => current().pipeline.plugins));
   const pool = startDiscovery(settings, store);
   const { stalenessMs } = options;
   registerFleetMetrics({ registry: metrics, store, poolName: poolNameOf(settings), stalenessMs, now });
@@ -73,7 +89,7 @@ export function createScheduler(settings: CoreSettings): Core {
   labelBudgetsOf(metrics).models.alwaysAdmit(() => policies?.rewrites().models ?? NO_REWRITES.models);
   const director = createDirector({
     store,
-    pipeline: () => pipeline,
+    pipeline: () => current().pipeline,
     metrics: schedulingMetricsOf(metrics),
     policies: policies ?? NO_POLICIES,
     logger: logger.child({ logger: "director" }),
@@ -86,39 +102,58 @@ export function createScheduler(settings: CoreSettings): Core {
     director,
     live: () => true,
     ready: () => pool.known(),
-    parserTypes: config.parserTypes,
+    parsers: {
+      claims: (path) => current().parsers.claims(path),
+      parse: (path, body) => current().parsers.parse(path, body),
+    },
     pages: new Map<string, DebugPage>([
+      ["/config", { about: "configuration in effect, and how its last reading ended", render: () => live.page() }],
       ["/debug/decisions", { about: DECISIONS_PAGE, render: (query) => decisions.page(query) }],
       ["/debug/endpoints", { about: "endpoints with their metrics", render: () => endpointsPage(store, now()) }],
-      ["/debug/plugins", { about: "state of each plugin", render: () => pipeline.dump() }],
-      ["/debug/plugins/state", { about: PLUGINS_PAGE, render: () => pluginStates(config, pipeline, new Date()) }],
+      ["/debug/plugins", { about: "state of each plugin", render: () => current().pipeline.dump() }],
+      ["/debug/plugins/state", { about: PLUGINS_PAGE, render: () => pluginStates(current(), new Date()) }],
     ]),
-    reload: (text) => {
-      const next = load(text);
-      pipeline = build(next);
-      config = next;
-    },
+    reload: (text) => live.load(text, take),
     close: async () => {
       stopReports();
-      stopScraper();
+      current().stopScraper();
       await Promise.all([pool.close(), policies?.close()]);
     },
   };
 }
 
-function checked(text: string | undefined, { logger }: CoreSettings): SchedulerConfig {
-  const { config, errors, warnings } = loadConfig(text);
-  for (const warning of warnings) logger.warn("configuration", { warning });
-  if (config !== undefined) return config;
-  throw new Error(
-    `EndpointPickerConfig cannot be used:\n${errors.map((error) => `  ${formatConfigError(error)}`).join("\n")}`,
-  );
+/** What the configuration in effect has made. */
+interface Running {
+  readonly config: SchedulerConfig;
+  readonly pipeline: Pipeline;
+  readonly parsers: Parsers;
+  stopScraper(): void;
+}
+
+/** Makes what a configuration describes. Scraping goes on as it is unless its settings have changed. */
+function runConfig(
+  config: SchedulerConfig,
+  before: Running | undefined,
+  settings: CoreSettings,
+  random: Random,
+  store: EndpointStore,
+  activity: Activity,
+): Running {
+  const { logger, metrics } = settings;
+  const environment = process.env;
+  const pipeline = createPipeline({ config, endpoints: store, random, logger, metrics, environment });
+  const parsers = createParsers(config.parserTypes, (text) => logger.warn(text));
+  if (before !== undefined && isDeepStrictEqual(before.config.dataLayer, config.dataLayer))
+    return { ...before, config, pipeline, parsers };
+  const stopScraper = startScraping({ ...settings, metrics: reusing(metrics) }, config, store, activity);
+  before?.stopScraper();
+  return { config, pipeline, parsers, stopScraper };
 }
 
 const STATELESS = "plugin does not support state collection";
 
 /** State of all plugins in the layout of the llm-d endpoint picker. */
-function pluginStates({ plugins }: SchedulerConfig, pipeline: Pipeline, now: Date): unknown {
+function pluginStates({ config: { plugins }, pipeline }: Running, now: Date): unknown {
   const states = pipeline.dump();
   const entries = plugins.map(({ name, type }) => {
     const state = states[name] ?? null;

@@ -25,7 +25,7 @@ const PACKAGE_ROOMS: Readonly<Record<string, readonly string[]>> = {
   "@grpc/grpc-js": ["scheduler/server", "playground/gateway", "bench"],
   "@kubernetes/client-node": ["kube", "crds"],
   "js-yaml": ["kube/yaml.ts", "kube/yaml-lines.ts"],
-  "@marcbachmann/cel-js": ["crds/schema"],
+  "@marcbachmann/cel-js": ["crds/schema", "scheduler/plugins/response-body"],
 };
 
 const IMPORT = /^\s*(?:import|export)\s[^;]*?from\s+"([^"]+)"|\bimport\("([^"]+)"\)|^\s*import\s+"([^"]+)"/gm;

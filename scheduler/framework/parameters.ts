@@ -15,6 +15,8 @@ export interface Field<T> {
   readonly required: boolean;
   /** Fields of an object, for documentation; undefined for other kinds. */
   readonly fields?: Shape | undefined;
+  /** How each item of a list is read, for documentation; undefined for other kinds. */
+  readonly item?: Field<unknown> | undefined;
   /** Reads `value`; on a defect reports it and returns the fallback. */
   read(value: unknown, path: string, report: Report): T;
 }
@@ -187,6 +189,7 @@ export function list<T>(
   return {
     doc: options.doc,
     accepts: `a list of ${item.accepts}`,
+    item,
     fallback,
     required: min > 0,
     fields: item.fields,

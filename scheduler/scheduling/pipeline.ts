@@ -47,6 +47,8 @@ export interface Pipeline {
   readonly announced: readonly { readonly type: string; readonly name: string; readonly plugin: Plugin }[];
   /** Whether any instance follows the answers' bodies. */
   readonly wantsResponseBody: boolean;
+  /** Handle to data of a producer, for whoever looks at decisions from outside. */
+  data<T>(key: DataKey<T>, producer: string): DataHandle<T>;
   /** State of each instance that shows some. */
   dump(): Readonly<Record<string, unknown>>;
 }
@@ -81,6 +83,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       .map(({ type, name }) => ({ type, name, plugin: builder.plugin(name) }))
       .filter(({ plugin }) => plugin.preRequest !== undefined),
     wantsResponseBody: plugins.some(({ wantsResponseBody }) => wantsResponseBody === true),
+    data: (key, producer) => builder.data(key, producer),
     dump: () =>
       Object.fromEntries(config.plugins.map(({ name }) => [name, builder.plugin(name).dumpState?.() ?? null] as const)),
   };
@@ -134,6 +137,10 @@ class Builder {
     instrument(made, spec, schedulingMetricsOf(this.#options.metrics), this.#options.now ?? (() => performance.now()));
     this.#instances.set(name, made);
     return made;
+  }
+
+  data<T>(key: DataKey<T>, producer: string): DataHandle<T> {
+    return this.#handle(key, producer);
   }
 
   prefixMatch(): DataHandle<PrefixMatch> | undefined {
