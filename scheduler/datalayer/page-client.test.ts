@@ -109,7 +109,7 @@ describe("servers that misbehave", () => {
     [
       "send headers without end",
       "unreachable",
-      (request) => drip(() => request.socket.write(`x: ${"y".repeat(5000)}\r\n`)),
+      (request) => drip(() => request.socket.write(`x: ${"y".repeat(5000)}\r\n`.repeat(20))),
     ],
     ["send noise", "unreachable", (request) => request.socket.write("\0\x01\x02 noise\r\n\r\n")],
   ];
