@@ -4,7 +4,7 @@ import { createMetricsRegistry } from "../../telemetry/metrics.ts";
 import { loadConfig } from "../../scheduler/config/load.ts";
 import { EndpointStore } from "../../scheduler/datalayer/endpoint-store.ts";
 import type { EndpointSample } from "../../scheduler/datalayer/sample.ts";
-import type { SchedulingRequest } from "../../scheduler/framework/cycle.ts";
+import type { ProfileResult, SchedulingRequest, Ticket } from "../../scheduler/framework/cycle.ts";
 import type { DataKey } from "../../scheduler/framework/data.ts";
 import type { Plugin } from "../../scheduler/framework/plugin.ts";
 import type { ParsedBody } from "../../scheduler/request/types.ts";
@@ -72,6 +72,8 @@ export interface Bench {
   produce(): void;
   /** Replaces the record of a key, as if its producer had made it. */
   put<T extends object>(key: DataKey<T>, producer: string, record: Partial<T>): void;
+  /** Tells the plugin that the profile `default` chose these slots, best first. Returns the request's ticket. */
+  decide(...slots: readonly number[]): Ticket;
   /** Names of the endpoints that the plugin keeps as a filter. */
   kept(): readonly string[];
   /** Clamped scores of the plugin by endpoint, rounded to 6 digits. */
@@ -123,6 +125,27 @@ export function pluginOf(type: string, parameters?: unknown, options: BenchOptio
     begin,
     produce: () => pipeline.producers.forEach((producer) => producer.produce?.(cycle)),
     put: (key, producer, record) => void Object.assign(pipeline.data(key, producer).of(cycle), record),
+    decide: (...targets) => {
+      const totals = new Float64Array(targets.length);
+      const count = targets.length;
+      const chosen = { slots: Int32Array.from(targets), totals, count, targetCount: count };
+      const primary: ProfileResult = { profile: "default", ...chosen, refusal: undefined };
+      cycle.results.add(primary);
+      const slot = targets[0] ?? 0;
+      const generation = store.generation[slot] ?? 0;
+      const ticket: Ticket = { request: cycle.request, slot, generation, states: [] };
+      const ignore = (): void => undefined;
+      const decision = {
+        primary,
+        results: cycle.results,
+        ticket,
+        destinations: [],
+        setHeader: ignore,
+        removeHeader: ignore,
+      };
+      plugin.preRequest?.(cycle, decision);
+      return ticket;
+    },
     kept: () => {
       const kept = slots.slice();
       const count = plugin.filter?.(cycle, kept, kept.length) ?? kept.length;
