@@ -321,12 +321,17 @@ function readBodyMode(flags: FlagReader, errors: string[]): number {
 
 const LOG_LEVELS: Readonly<Record<string, number>> = { error: 0, info: VERBOSITY.default, debug: VERBOSITY.debug };
 
+/** A log level by its name or number; undefined where the text is neither. */
+export function parseVerbosity(text: string): number | undefined {
+  return LOG_LEVELS[text] ?? (/^\d{1,2}$/.test(text) ? Number(text) : undefined);
+}
+
 /** `--zap-log-level`, by name or number, wins over `-v`; a negative verbosity is the default one. */
 function readVerbosity(flags: FlagReader, errors: string[]): number {
   const level = flags.text("zap-log-level");
   const verbosity = flags.int("v", VERBOSITY.default);
   if (level === undefined) return verbosity < 0 ? VERBOSITY.default : verbosity;
-  const named = LOG_LEVELS[level] ?? (/^\d+$/.test(level) ? Number(level) : undefined);
+  const named = parseVerbosity(level);
   if (named === undefined)
     errors.push(`--zap-log-level: invalid value "${level}"; write error, info, debug or a whole number`);
   return named ?? VERBOSITY.default;

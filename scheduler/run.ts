@@ -14,6 +14,7 @@ import type { Parsers } from "./parsers/parsers.ts";
 import { withModules } from "./plugins/modules.ts";
 import { PLUGINS } from "./plugins/registry.ts";
 import type { Director } from "./request/types.ts";
+import { LOG_LEVEL_PATH, logLevelPage } from "./server/log-level-page.ts";
 import { createMetricsAuth } from "./server/metrics-auth.ts";
 import type { DebugPage } from "./server/metrics-server.ts";
 
@@ -75,7 +76,7 @@ export async function runScheduler(
     director: core.director,
     parsers: core.parsers,
     state: () => ({ live: core.live(), ready: core.ready() }),
-    pages: core.pages,
+    pages: new Map([...core.pages, [LOG_LEVEL_PATH, logLevelPage(logger)]]),
     // A loopback address is reachable from this machine alone, where reading the page gives nothing away.
     authorize: options.metricsAuth && !isLoopback(host) ? createMetricsAuth(client, logger, Date.now) : undefined,
     metrics,

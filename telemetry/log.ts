@@ -39,6 +39,7 @@ export interface LoggerOptions {
 
 /** The logger of a process: its threshold can change while it runs, and what it holds back can be flushed. */
 export interface RootLogger extends Logger {
+  readonly verbosity: number;
   setVerbosity(verbosity: number): void;
   /** Writes what is buffered; call before the process ends. */
   flush(): void;
@@ -102,10 +103,14 @@ export function createLogger(options: LoggerOptions = {}): RootLogger {
     winston: createWinston(sink),
   };
   const root = bind(core, options.name === undefined ? {} : { logger: options.name });
-  return Object.assign(root, {
+  return {
+    ...root,
+    get verbosity() {
+      return core.verbosity;
+    },
     setVerbosity: (verbosity: number) => void (core.verbosity = verbosity),
     flush: () => sink.flush(),
-  });
+  };
 }
 
 /** A logger that writes nothing, for tests and for parts whose owner wants silence. */

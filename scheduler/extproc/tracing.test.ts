@@ -52,6 +52,18 @@ test("a request that its caller traces has spans, and hands its own on", async (
     parent: request?.id,
     attributes: { target_model: "m", request_prio: 0 },
   });
+  const byName = (name: string) => spans.find((span) => span.name === name);
+  const profile = byName("run_scheduler_profile");
+  expect(profile?.parent).toBe(byName("gateway.request_orchestration")?.id);
+  expect(byName("filter_endpoints")).toMatchObject({
+    parent: profile?.id,
+    attributes: { candidate_count: 3, filtered_count: 3 },
+  });
+  expect(byName("llm_d.epp.scorer.queue-scorer")).toMatchObject({
+    parent: byName("llm_d.epp.scoring")?.id,
+    attributes: { weight: 2, score_max: 1 },
+  });
+  expect(byName("pick_endpoints")?.attributes).toMatchObject({ top_endpoints: "10.0.0.2:8000" });
   expect(answers[0]?.set).toMatchObject({ traceparent: `00-${TRACE}-${request?.id}-01`, tracestate: "vendor=1" });
 });
 

@@ -148,11 +148,12 @@ export function createDirector(options: DirectorOptions): Director {
   const begin = (
     pipeline: Pipeline,
     request: ResolvedRequest,
-    { subset }: IncomingRequest,
+    { subset, span }: IncomingRequest,
     prepared?: readonly unknown[],
     record?: DecisionRecord,
   ): void => {
     const { cycle } = pipeline;
+    cycle.span = span;
     const count = collect(subset, NO_CANDIDATES);
     cycle.begin(request, candidates, count, record?.atMs ?? options.now(), prepared, record);
     shed(pipeline);

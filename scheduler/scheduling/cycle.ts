@@ -1,5 +1,6 @@
 import type { Cycle, ProfileResult, ProfileResults, Random, Refusal, SchedulingRequest } from "../framework/cycle.ts";
 import type { EndpointColumns } from "../framework/endpoint.ts";
+import type { Span } from "../../telemetry/tracing.ts";
 import { DecisionRecord } from "./record.ts";
 
 /** Results of one decision. */
@@ -50,6 +51,8 @@ export class SchedulingCycle implements Cycle {
   nowMs = 0;
   peerSlot = -1;
   profile = "";
+  /** Span of the decision; undefined where the request is not traced. */
+  span: Span | undefined;
   /** Where the decision is written down. */
   record: DecisionRecord = new DecisionRecord();
   readonly #unkept = this.record;

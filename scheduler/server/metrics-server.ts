@@ -17,7 +17,15 @@ export interface DebugPage {
   readonly about: string;
   /** Makes a JSON value; undefined: there is nothing of what the query asks for. */
   render(query: URLSearchParams): unknown;
+  /** Takes the text of a PUT; throws `BadText` for one that it cannot use. Absent: the page cannot be changed. */
+  put?(text: string): void;
 }
+
+/** A text that a page cannot use; the message says why. */
+export class BadText extends Error {}
+
+/** Bytes of a text that is put. */
+const MAX_TEXT_BYTES = 1024;
 
 /** What the metrics server is started with. */
 export interface MetricsServerSettings {
@@ -74,14 +82,35 @@ async function answer(
   }
   const page = path === "/debug" ? indexOf(pages) : pages.get(path);
   if (path !== "/metrics" && page === undefined) return end(response, 404, "not found\n");
-  if (method !== "GET" && method !== "HEAD") {
-    response.setHeader("Allow", "GET");
+  if (method === "PUT" && page?.put !== undefined) {
+    const problem = await put(page.put, request);
+    if (problem !== undefined) return end(response, 400, `${problem}\n`);
+  } else if (method !== "GET" && method !== "HEAD") {
+    response.setHeader("Allow", page?.put === undefined ? "GET" : "GET, PUT");
     return end(response, 405, "method not allowed\n");
   }
   if (page === undefined) return end(response, 200, await metrics.render(), metrics.contentType);
   const value = page.render(searchParams);
   if (value === undefined) return end(response, 404, "not found\n");
   end(response, 200, `${JSON.stringify(value, undefined, 2)}\n`, "application/json");
+}
+
+/** Hands the request's text to a page. Returns why the page cannot use it, if so. */
+async function put(take: (text: string) => void, request: IncomingMessage): Promise<string | undefined> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size > MAX_TEXT_BYTES) return `text is longer than ${MAX_TEXT_BYTES} bytes`;
+    parts.push(part);
+  }
+  try {
+    take(Buffer.concat(parts).toString().trim());
+    return undefined;
+  } catch (error) {
+    if (error instanceof BadText) return error.message;
+    throw error;
+  }
 }
 
 function indexOf(pages: ReadonlyMap<string, DebugPage>): DebugPage {
