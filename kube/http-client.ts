@@ -10,6 +10,7 @@ import type {
   WatchOptions,
   WriteOptions,
 } from "./client.ts";
+import type { MetricsRegistry } from "../telemetry/metrics.ts";
 import { asConnectionError, type ClusterAccess, HttpTransport, isReset } from "./http-transport.ts";
 import { readLines } from "./json-lines.ts";
 import { apiPath, collectionPath, objectPath, type Resource, resourceOf } from "./resources.ts";
@@ -34,6 +35,19 @@ export interface KubeClientOptions {
   readonly watchIdleMs?: number;
   /** `User-Agent` of all requests; default `llmisvc`. */
   readonly userAgent?: string;
+  /** Told of every answer: HTTP method, path with query, and status; 0 where no answer came. */
+  readonly onAnswer?: (method: string, path: string, status: number) => void;
+}
+
+/** A listener for `onAnswer` that counts, under the name that client-go's users know. */
+export function countAnswers(registry: MetricsRegistry): NonNullable<KubeClientOptions["onAnswer"]> {
+  const total = registry.counter({
+    name: "rest_client_requests_total",
+    help: "Number of HTTP requests, partitioned by status code and method.",
+    labels: ["code", "method"],
+    maxSeries: 200,
+  });
+  return (method, _path, status) => total.labels(status === 0 ? "<error>" : String(status), method).inc();
 }
 
 /** A client that holds connections. */
@@ -240,10 +254,13 @@ class RawJsonClient implements HttpKubeClient {
       ...(body === undefined ? {} : { "content-type": contentType, "content-length": String(Buffer.byteLength(body)) }),
     };
     const call = { method, path: path + encodeQuery(query), headers, body, signal, idleMs };
+    const answered = (code: number): void => this.#options.onAnswer?.(method, call.path, code);
     const response = await this.#transport.open(call).catch((error: unknown) => {
+      answered(0);
       throw withAction(error, action);
     });
     const status = response.statusCode ?? 0;
+    answered(status);
     if (status >= 200 && status < 300) return response;
     throw await refusal(response, status, action, signal);
   }

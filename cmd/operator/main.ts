@@ -4,7 +4,7 @@ import { DEFAULT_PRESET_PREFIX } from "../../controllers/composition/presets.ts"
 import { startOperator } from "../../controllers/operator.ts";
 import { createControllerMetrics } from "../../kube/controller.ts";
 import { createReflectorMetrics } from "../../kube/reflector.ts";
-import { createKubeClient, loadKubeConfig } from "../../kube/http-client.ts";
+import { countAnswers, createKubeClient, loadKubeConfig } from "../../kube/http-client.ts";
 import { createLogger, describeError } from "../../telemetry/log.ts";
 import { createMetricsRegistry } from "../../telemetry/metrics.ts";
 import { startHealthServer } from "./health.ts";
@@ -24,11 +24,12 @@ if (errors.length > 0) {
 }
 
 const registry = createMetricsRegistry();
+registry.collectProcessMetrics();
 let ready = (): boolean => false;
 const health = await startHealthServer(options.health, { ready: () => ready(), render: () => registry.render() });
 
 try {
-  const client = createKubeClient(await loadKubeConfig());
+  const client = createKubeClient(await loadKubeConfig(), { onAnswer: countAnswers(registry) });
   const operator = await startOperator({
     client,
     settings: options.settings,

@@ -106,6 +106,8 @@ class MirroredCluster implements Cluster {
   readonly #references: References;
   readonly #warnings: PodWarnings;
   readonly #written = new Map<string, KubeObject | Gone>();
+  /** Versions that our own writes made, of the last seconds. */
+  readonly #ownVersions = new Map<string, string>();
   readonly #discovery = new Set<(resource: Resource) => void>();
   readonly #listeners = new Set<ClusterListener>();
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -136,7 +138,7 @@ class MirroredCluster implements Cluster {
     for (const mirror of [...this.#mirrors.values()].flat()) {
       const { resource } = mirror.watch;
       mirror.reflector.subscribe((change) => {
-        if (!this.#caughtUp(resource, change)) listener(resource, change);
+        if (!this.#isEcho(mirror.watch, change)) listener(resource, change);
       });
     }
   }
@@ -182,7 +184,8 @@ class MirroredCluster implements Cluster {
 
   remember(object: KubeObject): void {
     const resource = resourceOf(object);
-    const { resourceVersion } = object.metadata;
+    const { resourceVersion = "" } = object.metadata;
+    this.#noteVersion(writtenKey(object, object.metadata), resourceVersion);
     const overtaken = this.#of(resource).some(({ watch, reflector }) => {
       const cached = watch.keeps === "objects" ? reflector.cache.get(object.metadata) : undefined;
       return cached !== undefined && isAtLeast(cached.metadata.resourceVersion, resourceVersion);
@@ -254,6 +257,13 @@ class MirroredCluster implements Cluster {
     return isGone(written) ? undefined : written;
   }
 
+  #noteVersion(key: string, version: string): void {
+    this.#ownVersions.set(key, version);
+    this.#later(WATCH_LAG_MS, () => {
+      if (this.#ownVersions.get(key) === version) this.#ownVersions.delete(key);
+    });
+  }
+
   #show(key: string, state: KubeObject | Gone): void {
     this.#written.set(key, state);
     this.#later(WATCH_LAG_MS, () => {
@@ -261,19 +271,24 @@ class MirroredCluster implements Cluster {
     });
   }
 
-  /** Whether the change only tells what a write of our own is known to have done. */
-  #caughtUp(resource: Resource, { type, object }: ObjectChange): boolean {
+  /**
+   * Whether the change only tells what a write of our own is known to have done. What was written is shown until the mirror
+   * of whole objects shows it; the mirror of names may be earlier.
+   */
+  #isEcho({ resource, keeps }: Watch, { type, object }: ObjectChange): boolean {
     const key = writtenKey(resource, object.metadata);
+    const { resourceVersion } = object.metadata;
     const written = this.#written.get(key);
-    if (written === undefined) return false;
-    const { resourceVersion, uid } = object.metadata;
-    if (isGone(written)) {
-      if (type === "deleted" || uid !== written.gone.uid) this.#written.delete(key);
-      return false;
-    }
-    if (type === "deleted" || isAtLeast(resourceVersion, written.metadata.resourceVersion)) this.#written.delete(key);
-    return type !== "deleted" && resourceVersion === written.metadata.resourceVersion;
+    if (written !== undefined && keeps === "objects" && isShown(written, type, object)) this.#written.delete(key);
+    return type !== "deleted" && resourceVersion !== undefined && this.#ownVersions.get(key) === resourceVersion;
   }
+}
+
+/** Whether a change of the cache has caught up with a write. */
+function isShown(written: KubeObject | Gone, type: ObjectChange["type"], { metadata }: KubeObject): boolean {
+  if (type === "deleted") return true;
+  if (isGone(written)) return metadata.uid !== written.gone.uid;
+  return isAtLeast(metadata.resourceVersion, written.metadata.resourceVersion);
 }
 
 function candidates(cache: ObjectCache, namespace: string | undefined, labels: StringMap): readonly KubeObject[] {

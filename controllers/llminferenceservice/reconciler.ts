@@ -1,10 +1,10 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
-import { FIELD_MANAGER, applyIfChanged } from "../../kube/apply.ts";
+import { FIELD_MANAGER } from "../../kube/apply.ts";
 import type { KubeClient } from "../../kube/client.ts";
 import type { ReconcileResult } from "../../kube/controller.ts";
 import type { EventRecorder } from "../../kube/events.ts";
-import { KINDS, describeObject, resourceOf } from "../../kube/resources.ts";
-import { KubeError, type KubeObject, type ObjectKey, isNotFound, keyOf } from "../../kube/types.ts";
+import { KINDS, describeObject } from "../../kube/resources.ts";
+import { KubeError, type KubeObject, type ObjectKey, keyOf } from "../../kube/types.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import { type Dependencies, recordingView } from "../cluster/dependencies.ts";
@@ -12,16 +12,15 @@ import { whenKnown } from "../cluster/references.ts";
 import { sameJson } from "../json-edit.ts";
 import type { PresetOptions } from "../composition/types.ts";
 import { childNames } from "../names.ts";
-import { type Mark, type Marks, notReady } from "../status/conditions.ts";
-import { childRefused, isLasting } from "../status/refusals.ts";
-import type { Step } from "./children.ts";
+import { isLasting } from "../status/refusals.ts";
+import { type ChildWrite, deleteObject, writeChildren } from "./child-writes.ts";
 import { objectAt } from "../composition/json.ts";
 import type { CertificateBundle, CertificateRequest, ClusterView, OperatorSettings } from "./pass.ts";
 import { asJson } from "./pass.ts";
 import { routesToMember } from "../router/group.ts";
 import { compositionOf } from "./composition-of.ts";
 import { finalizingStatus } from "./conclusion.ts";
-import { type LiveRef, type Plan, plan } from "./plan.ts";
+import { type Plan, plan } from "./plan.ts";
 import { clusterBindings } from "./sweep.ts";
 
 /** Keeps a service until its cluster-scoped children are gone (KServe's own, so that a switch leaves nothing behind). */
@@ -79,37 +78,28 @@ export class ServiceReconciler {
 
   async #pass(service: KubeObject, cluster: ClusterView): Promise<ReconcileResult> {
     const wanted = await whenKnown(() => this.#plan(service, cluster));
-    for (const reference of wanted.replacements) await this.#delete(reference);
-    const { refused, errors } = await this.#applyAll(service, wanted);
-    // What is obsolete goes only once all that takes its place is there.
-    if (errors.length === 0) for (const reference of wanted.deletions) await this.#deleteChild(service, reference);
+    const { refused, errors, done } = await writeChildren(this.#options, wanted);
+    this.#tell(service, done);
     const { status, events } = await whenKnown(() => wanted.conclude(refused));
     await this.#writeStatus(service, status);
     for (const { type, reason, message } of events) this.#options.events.record(service, type, reason, message);
     const passing = errors.find((error) => !(error instanceof KubeError && isLasting(error)));
     if (passing !== undefined) throw passing;
-    return errors.length === 0 ? {} : { requeueAfterMs: REFUSED_RETRY_MS };
+    if (errors.length > 0) return { requeueAfterMs: REFUSED_RETRY_MS };
+    // A new Service has got an address, which certificates name.
+    return done.some(({ verb, object }) => verb === "Created" && object.startsWith(`${KINDS.Service.kind} `))
+      ? { requeueAfterMs: 0 }
+      : {};
   }
 
-  /** Applies all children; a refused one costs those after it in its step, and becomes a mark where its cause is known. */
-  async #applyAll(service: KubeObject, { children, stepOf }: Plan): Promise<{ refused: Marks; errors: unknown[] }> {
-    const refused: Record<string, Mark> = {};
-    const errors: unknown[] = [];
-    const failed = new Set<Step | undefined>();
-    for (const object of children) {
-      const step = stepOf.get(object);
-      if (failed.has(step)) continue;
-      try {
-        await this.#apply(service, object);
-      } catch (error) {
-        failed.add(step);
-        errors.push(error);
-        if (!(error instanceof KubeError) || step === undefined) continue;
-        const cause = childRefused(object.kind, error, step.reason);
-        if (cause !== undefined) refused[step.condition] = notReady(cause.reason, cause.message);
-      }
+  /** One Event for all that a pass did of one sort. */
+  #tell(service: KubeObject, done: readonly ChildWrite[]): void {
+    for (const verb of ["Created", "Updated", "Deleted"] as const) {
+      const objects = done.filter((write) => write.verb === verb).map(({ object }) => object);
+      if (objects.length === 0) continue;
+      this.#options.events.record(service, "Normal", verb, `${verb} ${objects.join(", ")}`);
+      this.#options.logger.info(verb.toLowerCase(), { service: describeObject(service), objects });
     }
-    return { refused, errors };
   }
 
   #plan(service: KubeObject, cluster: ClusterView): Plan {
@@ -117,38 +107,6 @@ export class ServiceReconciler {
     const { systemNamespace } = settings;
     const { global, composition } = compositionOf(service, cluster, { systemNamespace, presets });
     return plan({ service, composition, global, settings, cluster, nowMs: wallMs(), issueCertificate });
-  }
-
-  async #apply(service: KubeObject, desired: KubeObject): Promise<void> {
-    const resource = resourceOf(desired);
-    const live = this.#options.cluster.find(resource, desired.metadata);
-    // A new object is not forced: somebody else's of the same name that no cache shows stays as it is.
-    const options = { fieldManager: FIELD_MANAGER, force: live !== undefined };
-    const { object, written } = await applyIfChanged(this.#options.client, live, desired, options);
-    if (!written) return;
-    this.#options.cluster.remember(object);
-    const verb = live === undefined ? "Created" : "Updated";
-    this.#tell(service, verb, desired.kind, desired.metadata);
-  }
-
-  async #deleteChild(service: KubeObject, { resource, key }: LiveRef): Promise<void> {
-    await this.#delete({ resource, key });
-    this.#tell(service, "Deleted", resource.kind, key);
-  }
-
-  #tell(service: KubeObject, verb: string, kind: string, key: ObjectKey): void {
-    const name = key.namespace === undefined ? key.name : `${key.namespace}/${key.name}`;
-    this.#options.events.record(service, "Normal", verb, `${verb} ${kind} ${name}`);
-    this.#options.logger.info(verb.toLowerCase(), { service: describeObject(service), kind, object: name });
-  }
-
-  async #delete({ resource, key }: LiveRef): Promise<void> {
-    try {
-      await this.#options.client.delete(resource, key, { propagationPolicy: "Background" });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
-    this.#options.cluster.forget(resource, key);
   }
 
   async #writeStatus(service: KubeObject, status: JsonObject): Promise<void> {
@@ -176,7 +134,8 @@ export class ServiceReconciler {
       await this.#writeStatus(service, finalizingStatus(objectAt(asJson(service), "status"), routes, wallMs()));
       return { requeueAfterMs: GROUP_WAIT_MS };
     }
-    for (const reference of clusterBindings({ cluster, namespace, name, names })) await this.#delete(reference);
+    for (const reference of clusterBindings({ cluster, namespace, name, names }))
+      await deleteObject(this.#options, reference);
     await this.#writeFinalizers(
       service,
       finalizers.filter((finalizer) => finalizer !== FINALIZER),

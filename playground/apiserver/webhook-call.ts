@@ -1,4 +1,4 @@
-import { request } from "node:https";
+import { Agent, request } from "node:https";
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { at, isObject, listOf, textOf } from "./objects.ts";
 import type { Store } from "./store.ts";
@@ -16,6 +16,9 @@ interface Target {
 
 /** A webhook's answer may not be larger. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+
+/** Connections that wait for the next review, as API servers keep them: a handshake costs more than a review. */
+const CONNECTIONS = new Agent({ keepAlive: true, timeout: 60_000, maxFreeSockets: 8 });
 
 /** Creates a caller that finds services by the EndpointSlices in the store. */
 export function createWebhookCaller(store: Store): WebhookCaller {
@@ -73,7 +76,7 @@ function post(target: Target, ca: string, body: string, timeoutMs: number): Prom
         servername: /^[\d.]+$|:/.test(target.serverName) ? "" : target.serverName,
         ...(ca === "" ? {} : { ca }),
         signal: AbortSignal.timeout(timeoutMs),
-        agent: false,
+        agent: CONNECTIONS,
         headers: {
           "content-type": "application/json",
           "content-length": Buffer.byteLength(body),

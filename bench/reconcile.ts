@@ -1,0 +1,330 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { customResourceDefinitions } from "../crds/definitions.ts";
+import { foreignDefinitions } from "../crds/foreign.ts";
+import { bundle } from "../images/bundle.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { createKubeClient, loadKubeConfig } from "../kube/http-client.ts";
+import { type ObjectChange, startReflector } from "../kube/reflector.ts";
+import { KINDS, type Resource } from "../kube/resources.ts";
+import { type KubeObject, isAlreadyExists, keyOf } from "../kube/types.ts";
+import { type Bench, printTable, readOptions } from "./support/bench.ts";
+import { type Child, jsonLine, startNode } from "./support/child.ts";
+import { usageOf } from "./support/process-usage.ts";
+
+const API_SERVER = new URL("support/api-server.ts", import.meta.url).pathname;
+const SYSTEM_NAMESPACE = "kserve";
+const FIELD_MANAGER = "bench";
+const NAMESPACES = 50;
+const PARALLEL = 16;
+const REST_MS = 20_000;
+
+const DEFAULTS = { services: "5000", edits: "200", shape: "routed", kubeconfig: "" };
+
+const MODEL = { uri: "hf://meta-llama/Llama-3.1-8B-Instruct", name: "llama" };
+const SHAPES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  routed: { replicas: 1, model: MODEL, router: { gateway: {}, route: {}, scheduler: {} } },
+  plain: { replicas: 1, model: MODEL },
+};
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
+  const rest = items.values();
+  const worker = async (): Promise<void> => {
+    for (const item of rest) await work(item);
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, worker));
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", () => resolve()));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+const serviceKey = (index: number): { namespace: string; name: string } => ({
+  namespace: `bench-${index % NAMESPACES}`,
+  name: `svc-${index}`,
+});
+
+/** Definitions, namespaces and the Gateway: what a cluster has before the operator comes. */
+async function prepare(client: KubeClient): Promise<void> {
+  const create = async (object: KubeObject): Promise<void> => {
+    await client.create(object, { fieldManager: FIELD_MANAGER }).catch((error: unknown) => {
+      if (!isAlreadyExists(error)) throw error;
+    });
+  };
+  for (const definition of [...foreignDefinitions(), ...customResourceDefinitions()])
+    await create(definition as unknown as KubeObject);
+  const namespaces = [SYSTEM_NAMESPACE, ...Array.from({ length: NAMESPACES }, (_, index) => `bench-${index}`)];
+  for (const name of namespaces) {
+    await create({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
+    await create({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace: name } });
+  }
+  const key = { namespace: SYSTEM_NAMESPACE, name: "kserve-ingress-gateway" };
+  const { apiVersion, kind } = KINDS.Gateway;
+  const listeners = [{ name: "http", protocol: "HTTP", port: 80, allowedRoutes: { namespaces: { from: "All" } } }];
+  await create({ apiVersion, kind, metadata: key, spec: { gatewayClassName: "bench", listeners } });
+  const status = { addresses: [{ type: "IPAddress", value: "203.0.113.10" }] };
+  await client.patch(KINDS.Gateway, key, { type: "merge", body: { status } }, { subresource: "status" });
+}
+
+/** Where the API server finds the operator's webhooks: the Service of an installation, with this machine behind it. */
+async function publishWebhooks(client: KubeClient, port: number): Promise<void> {
+  const name = "llmisvc-webhook-server-service";
+  const metadata = { name, namespace: SYSTEM_NAMESPACE };
+  const ports = [{ name: "https", port: 443, targetPort: port, protocol: "TCP" }];
+  const options = { fieldManager: FIELD_MANAGER, force: true };
+  await client.apply({ apiVersion: "v1", kind: "Service", metadata, spec: { ports } }, options);
+  const labels = { "kubernetes.io/service-name": name };
+  const slice = {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: { ...metadata, labels },
+    addressType: "IPv4",
+    endpoints: [{ addresses: ["127.0.0.1"], conditions: { ready: true } }],
+    ports: [{ name: "https", port, protocol: "TCP" }],
+  };
+  await client.apply(slice, options);
+}
+
+/** Counts objects of a kind that satisfy a condition, as a watch shows them. */
+class Watched {
+  readonly #seen = new Map<string, string>();
+  readonly #waiting = new Set<() => void>();
+  readonly #reflector;
+
+  constructor(client: KubeClient, resource: Resource, metadataOnly: boolean, state: (object: KubeObject) => string) {
+    this.#reflector = startReflector({
+      client,
+      resource,
+      selection: { metadataOnly },
+      transform: (object) => ({ ...object, metadata: { ...object.metadata, managedFields: undefined } }),
+    });
+    this.#reflector.subscribe(({ type, object }: ObjectChange) => {
+      if (type === "deleted") this.#seen.delete(keyOf(object.metadata));
+      else this.#seen.set(keyOf(object.metadata), state(object));
+      for (const check of this.#waiting) check();
+    });
+  }
+
+  state(key: string): string | undefined {
+    return this.#seen.get(key);
+  }
+
+  async until(what: string, holds: (seen: ReadonlyMap<string, string>) => boolean, limitMs: number): Promise<void> {
+    if (holds(this.#seen)) return;
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`${what}: not within ${limitMs} ms`)), limitMs);
+      const check = (): void => {
+        if (!holds(this.#seen)) return;
+        clearTimeout(timer);
+        this.#waiting.delete(check);
+        resolve();
+      };
+      this.#waiting.add(check);
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#reflector.close();
+  }
+}
+
+const settledState = (object: KubeObject): string => {
+  const status = object["status"] as { observedGeneration?: number; conditions?: unknown } | undefined;
+  return status?.observedGeneration === object.metadata.generation ? "settled" : "open";
+};
+
+/** Live heap and memory outside it, in MiB, by the operator's own metrics. */
+async function heapOf(health: number): Promise<string> {
+  const page = await (await fetch(`http://127.0.0.1:${health}/metrics`)).text();
+  const value = (name: string): string =>
+    (Number(new RegExp(`^${name} (\\S+)$`, "m").exec(page)?.[1]) / 2 ** 20).toFixed(0);
+  return `${value("nodejs_heap_size_used_bytes")} + ${value("nodejs_external_memory_bytes")} MiB`;
+}
+
+/** Writes and other requests of the operator since its start, by its own metric. */
+async function requestsOf(health: number): Promise<ReadonlyMap<string, number>> {
+  const page = await (await fetch(`http://127.0.0.1:${health}/metrics`)).text();
+  const counts = new Map<string, number>();
+  for (const match of page.matchAll(/^rest_client_requests_total\{[^}]*method="(\w+)"[^}]*\} (\d+)$/gm))
+    counts.set(match[1]!, (counts.get(match[1]!) ?? 0) + Number(match[2]));
+  return counts;
+}
+
+const sum = (counts: ReadonlyMap<string, number>): number =>
+  [...counts.values()].reduce((total, count) => total + count, 0);
+
+const describe = (before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>): string =>
+  [...after].map(([method, count]) => `${method} ${count - (before.get(method) ?? 0)}`).join(", ");
+
+interface Operator {
+  readonly child: Child;
+  readonly health: number;
+}
+
+/** What operators are started from and with. */
+interface Setup {
+  readonly client: KubeClient;
+  readonly kubeconfig: string;
+  /** The operator as images have it. */
+  readonly program: string;
+}
+
+async function startOperator({ client, kubeconfig, program }: Setup): Promise<Operator> {
+  const [health, webhooks] = [await freePort(), await freePort()];
+  await publishWebhooks(client, webhooks);
+  const args = [
+    `--webhook-port=${webhooks}`,
+    `--health-probe-addr=127.0.0.1:${health}`,
+    `-v=${process.env["BENCH_VERBOSITY"] ?? 0}`,
+  ];
+  const child = startNode(["--max-semi-space-size=32", ...execArguments(), program, ...args], {
+    KUBECONFIG: kubeconfig,
+    LLMISVC_BIND_ADDRESS: "127.0.0.1",
+    POD_NAMESPACE: SYSTEM_NAMESPACE,
+  });
+  child.process.once("exit", (code) => {
+    if (code === 0) return;
+    console.error(`the operator ended with ${code}`);
+    process.exit(1);
+  });
+  return { child, health };
+}
+
+const execArguments = (): string[] => (process.env["BENCH_OPERATOR_ARGS"] ?? "").split(" ").filter((arg) => arg !== "");
+
+/** Waits until the operator sent nothing for two seconds; returns when it sent its last request. */
+async function quiet({ health }: Operator, limitMs: number): Promise<number> {
+  const end = performance.now() + limitMs;
+  let last = -1;
+  let since = performance.now();
+  while (performance.now() < end) {
+    const total = await requestsOf(health).then(sum, () => -1);
+    if (total !== last) [last, since] = [total, performance.now()];
+    else if (total >= 0 && performance.now() - since > 2_000) return since;
+    await sleep(100);
+  }
+  throw new Error(`the operator is not quiet after ${limitMs} ms`);
+}
+
+const percentile = (sorted: readonly number[], share: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+
+async function edits(client: KubeClient, services: number, count: number): Promise<readonly number[]> {
+  const deployments = new Watched(client, KINDS.Deployment, true, ({ metadata }) => String(metadata.generation));
+  await deployments.until("Deployments", (seen) => seen.size >= services, 120_000);
+  const times: number[] = [];
+  for (let edit = 0; edit < count; edit++) {
+    const key = serviceKey((edit * 7919) % services);
+    const child = `${key.namespace}/${key.name}-kserve`;
+    const before = deployments.state(child);
+    const startedAt = performance.now();
+    const body = { spec: { replicas: 2 + edit } };
+    await client.patch(KINDS.LLMInferenceService, key, { type: "merge", body }, { fieldManager: FIELD_MANAGER });
+    await deployments.until(`effect on ${child}`, () => deployments.state(child) !== before, 30_000);
+    times.push(performance.now() - startedAt);
+  }
+  await deployments.close();
+  return times.sort((a, b) => a - b);
+}
+
+async function measure(setup: Setup, options: { services: number; edits: number; shape: string }): Promise<void> {
+  const { client } = setup;
+  const rows: string[][] = [["figure", "value"]];
+  const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+  await prepare(client);
+  const indexes = Array.from({ length: options.services }, (_, index) => index);
+  const { apiVersion, kind } = KINDS.LLMInferenceService;
+  await inParallel(indexes, (index) =>
+    client.create(
+      { apiVersion, kind, metadata: serviceKey(index), spec: SHAPES[options.shape] },
+      { fieldManager: FIELD_MANAGER },
+    ),
+  );
+  const services = new Watched(client, KINDS.LLMInferenceService, false, settledState);
+  const startedAt = performance.now();
+  const operator = await startOperator(setup);
+  const { pid } = operator.child;
+  try {
+    const limitMs = 900_000;
+    await services.until(
+      "status of all",
+      (seen) => seen.size === options.services && [...seen.values()].every((state) => state === "settled"),
+      limitMs,
+    );
+    rows.push(["cold: until every service has a status", seconds(performance.now() - startedAt)]);
+    rows.push(["cold: until the last request", seconds((await quiet(operator, limitMs)) - startedAt)]);
+    rows.push(["cold: CPU of the operator", `${usageOf(pid).cpuSeconds.toFixed(1)} s`]);
+    rows.push(["cold: requests", describe(new Map(), await requestsOf(operator.health))]);
+    rows.push(["RSS after the cold reconcile", `${usageOf(pid).rssMiB.toFixed(0)} MiB`]);
+    const [before, usage] = [await requestsOf(operator.health), usageOf(pid)];
+    await sleep(REST_MS);
+    rows.push([`at rest, ${seconds(REST_MS)}: requests`, describe(before, await requestsOf(operator.health))]);
+    rows.push(["at rest: CPU", `${(usageOf(pid).cpuSeconds - usage.cpuSeconds).toFixed(2)} s`]);
+    const times = await edits(client, options.services, options.edits);
+    rows.push([
+      "edit to effect: p50, p99",
+      `${percentile(times, 0.5).toFixed(1)}, ${percentile(times, 0.99).toFixed(1)} ms`,
+    ]);
+    await quiet(operator, limitMs);
+    rows.push(["heap and external in the end", await heapOf(operator.health)]);
+    rows.push(["RSS in the end", `${usageOf(pid).rssMiB.toFixed(0)} MiB`]);
+  } finally {
+    await operator.child.stop();
+    await services.close();
+  }
+  rows.push(...(await restart(setup)));
+  printTable(rows);
+}
+
+/** A second operator finds everything in place. */
+async function restart(setup: Setup): Promise<string[][]> {
+  const startedAt = performance.now();
+  const operator = await startOperator(setup);
+  try {
+    const lastAt = await quiet(operator, 600_000);
+    const { pid } = operator.child;
+    return [
+      ["restart: until the last request", `${((lastAt - startedAt) / 1000).toFixed(1)} s`],
+      ["restart: requests", describe(new Map(), await requestsOf(operator.health))],
+      ["restart: CPU, RSS", `${usageOf(pid).cpuSeconds.toFixed(1)} s, ${usageOf(pid).rssMiB.toFixed(0)} MiB`],
+    ];
+  } finally {
+    await operator.child.stop();
+  }
+}
+
+const bench: Bench = {
+  description:
+    "the operator with many services: cold, at rest, one edit, restart (--services --edits --shape --kubeconfig)",
+  async run(args) {
+    const given = readOptions(args, DEFAULTS);
+    const folder = mkdtempSync(join(tmpdir(), "llmisvc-bench-"));
+    const server =
+      given.kubeconfig === "" ? startNode(["--no-warnings", "--max-old-space-size=6000", API_SERVER]) : undefined;
+    try {
+      const kubeconfig = server === undefined ? given.kubeconfig : join(folder, "kubeconfig");
+      if (server !== undefined)
+        writeFileSync(kubeconfig, String((await server.line(jsonLine))["kubeconfig"]), { mode: 0o600 });
+      const client = createKubeClient(await loadKubeConfig({ path: kubeconfig }));
+      const options = { services: Number(given.services), edits: Number(given.edits), shape: given.shape };
+      const image = join(folder, "image");
+      await bundle(image);
+      const program = join(image, "app/cmd/operator/main.mjs");
+      await measure({ client, kubeconfig, program }, options);
+      client.close();
+    } finally {
+      await server?.stop();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+};
+
+export default bench;
