@@ -11,9 +11,10 @@ import {
   type ScorerChoice,
   type SchedulerTopology,
   chosenSchedulerConfig,
-  defaultSchedulerConfig,
+  defaultForRelease,
   isEarlierDefault,
 } from "./default-config.ts";
+import type { Release } from "./release.ts";
 
 /** Flags that carry a configuration as text, without their dashes. */
 export const TEXT_FLAGS: ReadonlySet<string> = new Set(["config-text", "configText"]);
@@ -70,14 +71,16 @@ function parsed(text: string): unknown {
 }
 
 /** The default that an earlier release generated for the same topology stays: a new one would restart the scheduler. */
-function defaultText(pass: Pass, livePod: JsonObject | undefined): string {
+function defaultText(pass: Pass, livePod: JsonObject | undefined, release: Release): string {
   const topology = topologyOf(pass.spec);
   const live = configTextOf(livePod);
   const kept = live !== undefined && isEarlierDefault(parsed(live), topology);
-  return kept ? live : renderConfig(defaultSchedulerConfig(topology));
+  return kept
+    ? live
+    : renderConfig(defaultForRelease(release[0] > 0 ? Number.POSITIVE_INFINITY : release[1], topology));
 }
 
-function wantedText(pass: Pass, livePod: JsonObject | undefined): string | undefined {
+function wantedText(pass: Pass, livePod: JsonObject | undefined, release: Release): string | undefined {
   const scheduler = at(pass.spec, "router", "scheduler");
   const inline = at(scheduler, "config", "inline");
   if (typeof inline === "string") return inline;
@@ -85,16 +88,16 @@ function wantedText(pass: Pass, livePod: JsonObject | undefined): string | undef
   if (templateConfigures(at(scheduler, "template"))) return undefined;
   const [scorers, picker] = [chosenScorers(scheduler), chosenPicker(scheduler)];
   return scorers.length === 0 && picker === undefined
-    ? defaultText(pass, livePod)
+    ? defaultText(pass, livePod, release)
     : renderConfig(chosenSchedulerConfig(topologyOf(pass.spec), scorers, picker));
 }
 
 /**
  * Arguments that configure the scheduler: the inline configuration, or none where the template brings one, or that of the
- * chosen scorers, or the default.
+ * chosen scorers, or the default of the release that the pod runs.
  */
-export function configArguments(pass: Pass, livePod: JsonObject | undefined): readonly string[] {
-  const wanted = wantedText(pass, livePod);
+export function configArguments(pass: Pass, livePod: JsonObject | undefined, release: Release): readonly string[] {
+  const wanted = wantedText(pass, livePod, release);
   return wanted === undefined ? [] : ["--config-text", wanted];
 }
 

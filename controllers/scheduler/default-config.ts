@@ -146,6 +146,10 @@ export function chosenSchedulerConfig(
   return rendered(layout, choice);
 }
 
+/** Minor releases 0.x that first knew the plugins and the API group of the current defaults, and the handlers of today. */
+const CURRENT_SINCE = 9;
+const DISAGG_SINCE = 7;
+
 const OLD_API_VERSION = "inference.networking.x-k8s.io/v1alpha1";
 const FIRST_SINGLE: Weights = [
   ["prefix-cache-scorer", 2],
@@ -212,4 +216,24 @@ export function isEarlierDefault(config: unknown, topology: SchedulerTopology): 
   const last = { ...defaultSchedulerConfig(topology), apiVersion: OLD_API_VERSION };
   const early = topology.disaggregated ? EARLIER_DISAGGREGATED : EARLIER_SINGLE;
   return [last, ...(topology.lora ? [] : early)].some((known) => sameJson(known, config));
+}
+
+/**
+ * The default for pods of an older release of the endpoint picker: what KServe generated when it shipped that release, since
+ * it knows neither the newer plugins nor the newer API group. `minor` is that of a release 0.<minor>; 0 where none is named.
+ */
+export function defaultForRelease(minor: number, topology: SchedulerTopology): JsonObject {
+  if (minor >= CURRENT_SINCE) return defaultSchedulerConfig(topology);
+  if (!topology.disaggregated) return earlierSingle(SECOND);
+  return minor >= DISAGG_SINCE
+    ? earlierDisaggregated(
+        [plugin("disagg-headers-handler")],
+        [plugin(DECIDER), plugin("disagg-profile-handler", { deciders: { prefill: DECIDER } })],
+        SECOND,
+      )
+    : earlierDisaggregated(
+        [plugin("prefill-header-handler")],
+        [plugin("pd-profile-handler", { threshold: 0 })],
+        SECOND,
+      );
 }

@@ -2,7 +2,7 @@ import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import { at, objectAt } from "../composition/json.ts";
-import { compact, stringMapOf, stringsOf } from "../json-edit.ts";
+import { compact, named, stringMapOf, stringsOf } from "../json-edit.ts";
 import {
   COMPONENTS,
   COMPONENT_LABEL,
@@ -19,7 +19,9 @@ import { appliedReplicas } from "../workload/replicas.ts";
 import { TRACED, hasFlag, tracingEnv } from "../workload/tracing.ts";
 import { configArguments, configTextOf, sameConfig } from "./config.ts";
 import { tokenizerUrl } from "./tokenizer-address.ts";
-import { VERSION_ANNOTATION, parseRelease, upgradedScheduler } from "./upgrade.ts";
+import { type Release, VERSION_ANNOTATION, parseRelease } from "./release.ts";
+import { TOKENIZER_MODEL_PATH, withTokenizerModel } from "./tokenizer-model.ts";
+import { TOKENIZER_CONTAINER, upgradedScheduler } from "./upgrade.ts";
 
 const LEADER_FLAG = "ha-enable-leader-election";
 
@@ -42,14 +44,14 @@ function selectorOf(live: JsonObject | undefined, podLabels: StringMap, fresh: S
   return Object.keys(current).length > 0 && matchesLabels(podLabels, current) ? current : fresh;
 }
 
-function mainArguments(pass: Pass, main: JsonObject, livePod: JsonObject | undefined): string[] {
+function mainArguments(pass: Pass, main: JsonObject, livePod: JsonObject | undefined, release: Release): string[] {
   const own = stringsOf(main["args"]);
   const replicas = replicasOf(objectAt(pass.spec, "router", "scheduler") ?? {}) ?? 1;
   const traced = tracingEnv(pass, TRACED.scheduler).length > 0;
   return [
     ...own,
     ...(replicas > 1 && !hasFlag(own, LEADER_FLAG) ? [`--${LEADER_FLAG}`] : []),
-    ...configArguments(pass, livePod),
+    ...configArguments(pass, livePod, release),
     ...(traced && !hasFlag(own, "tracing") ? ["--tracing=true"] : []),
   ];
 }
@@ -64,14 +66,22 @@ function withLiveText(pod: JsonObject, livePod: JsonObject | undefined): JsonObj
   }));
 }
 
+/** Releases that run the tokenizer beside the scheduler, in its own pod, read the model's files there. */
+function withTokenizerFiles(pass: Pass, pod: JsonObject, livePod: JsonObject | undefined): JsonObject {
+  if (named(pod["containers"], TOKENIZER_CONTAINER) === undefined) return pod;
+  const target = { container: TOKENIZER_CONTAINER, path: TOKENIZER_MODEL_PATH, adapters: false };
+  return withTokenizerModel(pass, pod, { livePod, target, reason: SCHEDULER_ERROR });
+}
+
 function podSpec(pass: Pass, template: JsonObject, livePod: JsonObject | undefined): JsonObject {
-  const configured = editContainer(template, MAIN_CONTAINER, (main) => {
-    const args = mainArguments(pass, main, livePod);
-    return withEnv(args.length === 0 ? main : { ...main, args }, tracingEnv(pass, TRACED.scheduler));
-  });
   const version = stringMapOf(at(pass.spec, "router", "scheduler", "annotations"))[VERSION_ANNOTATION];
   const release = parseRelease(version, SCHEDULER_ERROR);
-  return withLiveText(upgradedScheduler(configured, { release, tokenizerUrl: tokenizerUrl(pass) }), livePod);
+  const configured = editContainer(template, MAIN_CONTAINER, (main) => {
+    const args = mainArguments(pass, main, livePod, release);
+    return withEnv(args.length === 0 ? main : { ...main, args }, tracingEnv(pass, TRACED.scheduler));
+  });
+  const upgraded = upgradedScheduler(configured, { release, tokenizerUrl: tokenizerUrl(pass) });
+  return withTokenizerFiles(pass, withLiveText(upgraded, livePod), livePod);
 }
 
 /** The scheduler's Deployment, where the operator runs one. */

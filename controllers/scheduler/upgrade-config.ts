@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { at, objectAt, stringAt } from "../composition/json.ts";
 import { compact, objectsOf, sameJson } from "../json-edit.ts";
+import { type Release, isSince } from "./release.ts";
 
 /** Changes a configuration, or hands back the same object. */
 export type ConfigStep = (config: JsonObject) => JsonObject;
@@ -225,14 +226,6 @@ const tokenizerInPod: readonly ConfigStep[] = [
     compact({ ...parameters, blockSizeTokens: parameters["blockSizeTokens"] ?? parameters["blockSize"] }),
   ),
 ];
-
-/** A release of the endpoint picker: major, minor, patch. */
-export type Release = readonly [number, number, number];
-
-/** Whether a release is at least that one. */
-export function isSince(release: Release, major: number, minor: number): boolean {
-  return release[0] > major || (release[0] === major && release[1] >= minor);
-}
 
 /** What decides which steps an upgrade takes. */
 export interface UpgradeTarget {

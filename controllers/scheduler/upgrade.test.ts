@@ -1,9 +1,11 @@
 import { describe, expect, test } from "@jest/globals";
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { dumpYaml, parseYaml } from "../../kube/yaml.ts";
-import { listAt } from "../composition/json.ts";
+import { listAt, stringAt } from "../composition/json.ts";
 import { named, stringsOf } from "../json-edit.ts";
-import { parseRelease, upgradedScheduler } from "./upgrade.ts";
+import { defaultForRelease } from "./default-config.ts";
+import { parseRelease } from "./release.ts";
+import { upgradedScheduler } from "./upgrade.ts";
 
 const URL = "http://x-tokenizer.ns.svc.cluster.local:8000";
 
@@ -265,5 +267,32 @@ describe("scheduler configuration in the spelling of its release", () => {
       /annotations\[app.kubernetes.io\/version\]: "latest" is no version/,
     );
     expect(parseRelease("v0.9.1-rc.1", "R")).toEqual([0, 9, 1]);
+  });
+
+  test.each<[number, boolean, string]>([
+    [4, false, "single-profile-handler queue-scorer prefix-cache-scorer max-score-picker"],
+    [
+      4,
+      true,
+      "prefill-header-handler prefill-filter decode-filter queue-scorer prefix-cache-scorer max-score-picker pd-profile-handler",
+    ],
+    [
+      7,
+      true,
+      "disagg-headers-handler prefill-filter decode-filter queue-scorer prefix-cache-scorer max-score-picker always-disagg-pd-decider disagg-profile-handler",
+    ],
+    [
+      10,
+      false,
+      "single-profile-handler queue-scorer kv-cache-utilization-scorer prefix-cache-scorer no-hit-lru-scorer max-score-picker",
+    ],
+  ])("the default of release 0.%s, disaggregated: %s", (minor, disaggregated, types) => {
+    const config = defaultForRelease(minor, { disaggregated, lora: false });
+    expect(
+      listAt(config, "plugins")
+        .map((entry) => stringAt(entry, "type"))
+        .join(" "),
+    ).toBe(types);
+    expect(config["apiVersion"]).toBe(minor < 9 ? "inference.networking.x-k8s.io/v1alpha1" : "llm-d.ai/v1alpha1");
   });
 });

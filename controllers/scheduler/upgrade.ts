@@ -2,39 +2,22 @@ import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { parseYaml } from "../../kube/yaml.ts";
 import { isObject, listAt, stringAt } from "../composition/json.ts";
 import { named, objectsOf, sameJson, stringsOf, withoutNamed } from "../json-edit.ts";
-import { PassError } from "../llminferenceservice/pass.ts";
 import { MAIN_CONTAINER, editContainer } from "../workload/pod.ts";
 import { flagOf, withoutFlags } from "./command-line.ts";
 import { TEXT_FLAGS, renderConfig } from "./config.ts";
+import { type Release, isSince } from "./release.ts";
 import {
   METRIC_FLAGS,
-  type Release,
   SCRAPE_FLAGS,
   SCRAPE_SWITCHES,
   declares,
-  isSince,
   upgradeSteps,
   withEngineMetrics,
   withMetricsSource,
 } from "./upgrade-config.ts";
 
-/** Annotation of scheduler pods that tells the release of the endpoint picker in them. */
-export const VERSION_ANNOTATION = "app.kubernetes.io/version";
-
 /** Container in which the first releases with a tokenizer ran it. */
 export const TOKENIZER_CONTAINER = "tokenizer";
-
-/** Reads a release; absent or empty is the oldest. Throws `PassError` for anything else. */
-export function parseRelease(text: string | undefined, reason: string): Release {
-  if (text === undefined || text === "") return [0, 0, 0];
-  const match = /^v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:[-+].*)?$/.exec(text);
-  if (match === null)
-    throw new PassError(
-      reason,
-      `spec.router.scheduler.annotations[${VERSION_ANNOTATION}]: ${JSON.stringify(text)} is no version: write it as 0.10.0`,
-    );
-  return [Number(match[1]), Number(match[2] ?? 0), Number(match[3] ?? 0)];
-}
 
 /** Where the configuration stands among the arguments. */
 interface Place {

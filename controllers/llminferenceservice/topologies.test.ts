@@ -1,0 +1,123 @@
+import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import type { JsonObject } from "../../crds/schema/types.ts";
+import { KINDS } from "../../kube/resources.ts";
+import type { KubeObject } from "../../kube/types.ts";
+import { bare, exampleCluster, run } from "../../test/examples.ts";
+import { objectAt } from "../composition/json.ts";
+import type { ObjectView } from "../preview/object-view.ts";
+import { asJson } from "./pass.ts";
+
+const PODS = { containers: [{ name: "main" }] };
+const GROUPS = { parallelism: { data: 4, dataLocal: 2 }, template: PODS, worker: PODS };
+const PIPELINE = { parallelism: { pipeline: 2 }, template: PODS, worker: PODS };
+const TRIGGER = { type: "cron", metadata: { desiredReplicas: "1" } };
+const PRECISE = { plugins: [{ type: "precise-prefix-cache-scorer" }] };
+
+/** Independent choices, each of which changes what children a service has. */
+const MAIN: readonly JsonObject[] = [
+  {},
+  GROUPS,
+  PIPELINE,
+  { replicas: 2 },
+  { template: { serviceAccountName: "own", ...PODS } },
+];
+const PREFILL: readonly JsonObject[] = [
+  {},
+  { prefill: {} },
+  { prefill: { replicas: 3 } },
+  { prefill: GROUPS },
+  { prefill: { scaling: { maxReplicas: 2, keda: { triggers: [TRIGGER] } } } },
+];
+const ROUTER: readonly JsonObject[] = [
+  {},
+  { router: { scheduler: {}, route: {}, gateway: {} } },
+  { router: { route: {}, gateway: {} } },
+  { router: { scheduler: { pool: { ref: { name: "theirs" } } }, route: {} } },
+  { router: { scheduler: { config: { inline: PRECISE } }, route: {} } },
+  { router: { scheduler: { template: { serviceAccountName: "own", containers: [] } }, route: {} } },
+];
+const MODEL: readonly JsonObject[] = [
+  { model: { uri: "hf://a/b" } },
+  { model: { uri: "pvc://c/p" } },
+  { model: { uri: "oci://r/i:1" } },
+  { model: { uri: "hf://a/b", lora: { adapters: [{ name: "x", uri: "hf://a/x" }] } } },
+];
+const SCALING: readonly JsonObject[] = [
+  {},
+  { scaling: { maxReplicas: 2, wva: { hpa: {} } } },
+  { scaling: { maxReplicas: 2, keda: { triggers: [TRIGGER], idleReplicaCount: 0 } } },
+];
+const ANNOTATIONS: readonly Readonly<Record<string, string>>[] = [
+  {},
+  {},
+  { "serving.kserve.io/stop": "true" },
+  { "serving.kserve.io/exp-dra-device-class": "gpu" },
+];
+
+interface State {
+  readonly spec: JsonObject;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly tls: boolean;
+}
+
+const state: fc.Arbitrary<State> = fc
+  .tuple(
+    fc.constantFrom(...MAIN),
+    fc.constantFrom(...PREFILL),
+    fc.constantFrom(...ROUTER),
+    fc.constantFrom(...MODEL),
+    fc.constantFrom(...SCALING),
+    fc.constantFrom(...ANNOTATIONS),
+    fc.boolean(),
+  )
+  .map(([main, prefill, router, model, scaling, annotations, tls]) => {
+    const spec: JsonObject = { ...model, ...main, ...prefill, ...router, ...scaling };
+    if (spec["scaling"] !== undefined) delete spec["replicas"];
+    return { spec, annotations, tls };
+  });
+
+const TLS = {
+  ingress: {
+    ingressGateway: "a/b",
+    kserveIngressGateway: "kserve/kserve-ingress-gateway",
+    enableLLMInferenceServiceTLS: true,
+  },
+};
+
+function cluster(): ObjectView {
+  const pool = { ...bare(KINDS.InferencePool, "ns1", "theirs"), spec: { endpointPickerRef: { name: "p" } } };
+  return exampleCluster("ns1", [bare(KINDS.ServiceAccount, "ns1", "own"), pool as KubeObject]);
+}
+
+function reach({ spec, annotations, tls }: State, from: ObjectView): void {
+  run({ name: "s", spec, annotations, cluster: from, ...(tls ? { global: TLS } : {}) });
+}
+
+const isOwned = ({ metadata }: KubeObject): boolean =>
+  (metadata.ownerReferences ?? []).length > 0 || metadata.name.endsWith("-epp-auth-rb");
+
+/** The service's objects; immutable selectors stay what the first of their Deployments had. */
+function owned(view: ObjectView): Readonly<Record<string, unknown>> {
+  const entries = view.objects.filter(isOwned).map((object) => {
+    const json = asJson(object) ?? {};
+    const { selector: _immutable, ...spec } = objectAt(json, "spec") ?? {};
+    return [`${object.kind} ${object.metadata.name}`, object.kind === "Deployment" ? { ...json, spec } : json] as const;
+  });
+  return Object.fromEntries(entries.sort(([left], [right]) => (left < right ? -1 : 1)));
+}
+
+describe("changes of a service's shape", () => {
+  test("whatever came before, a service ends with the objects of its last spec, and no others", () => {
+    fc.assert(
+      fc.property(fc.array(state, { minLength: 2, maxLength: 5 }), (states) => {
+        const [lived, fresh] = [cluster(), cluster()];
+        for (const step of states) reach(step, lived);
+        const last = states.at(-1);
+        if (last !== undefined) reach(last, fresh);
+        expect(owned(lived)).toEqual(owned(fresh));
+      }),
+      { numRuns: 15 },
+    );
+  });
+});

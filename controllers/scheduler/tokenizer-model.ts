@@ -1,0 +1,38 @@
+import type { JsonObject } from "../../crds/schema/types.ts";
+import { KINDS } from "../../kube/resources.ts";
+import { objectAt } from "../composition/json.ts";
+import { type Pass, asJson } from "../llminferenceservice/pass.ts";
+import { type ArtifactOptions, withModelArtifacts } from "../workload/artifacts.ts";
+import { serviceAccountOf } from "../workload/parts.ts";
+import { editInitContainer, env, withEnv } from "../workload/pod.ts";
+import { STORAGE_INITIALIZER } from "../workload/storage-initializer.ts";
+
+/** Where a tokenizer finds the model's files. */
+export const TOKENIZER_MODEL_PATH = "/mnt/models/base";
+
+/** What a tokenizer reads of a model: its weights would be downloaded for nothing. */
+const TOKENIZER_FILES = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "vocab.json",
+  "merges.txt",
+  "config.json",
+  "generation_config.json",
+];
+
+/** The pod spec with the files that a tokenizer reads of the model; downloads use the scheduler's ServiceAccount. */
+export function withTokenizerModel(
+  pass: Pass,
+  pod: JsonObject,
+  options: Omit<ArtifactOptions, "credentials">,
+): JsonObject {
+  const own = serviceAccountOf(objectAt(pass.spec, "router", "scheduler", "template"));
+  const key = { namespace: pass.namespace, name: own ?? pass.names.schedulerServiceAccount };
+  const serviceAccount = asJson(pass.cluster.find(KINDS.ServiceAccount, key));
+  const credentials = { serviceAccount, reason: options.reason };
+  const attached = withModelArtifacts(pass, pod, { ...options, credentials });
+  return editInitContainer(attached, STORAGE_INITIALIZER, (container) =>
+    withEnv(container, [env("STORAGE_ALLOW_PATTERNS", JSON.stringify(TOKENIZER_FILES))]),
+  );
+}
