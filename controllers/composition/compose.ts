@@ -1,6 +1,7 @@
 import { type FieldError, type JsonObject, fieldErrorBody } from "../../crds/schema/types.ts";
 import { childNames } from "../names.ts";
 import { completeBeforeRendering, completeRendered } from "./completion.ts";
+import { initializerWarnings } from "./initializer-check.ts";
 import { listAt, objectAt, stringAt } from "./json.ts";
 import { loraErrors } from "./lora-check.ts";
 import { managedDeviceErrors, withManagedDevices } from "./managed-devices.ts";
@@ -183,7 +184,11 @@ class Composer {
       metadata,
     );
     const { spec, warnings } = this.#corrected(completed, [...bases.map(configLayer), this.#own]);
-    return this.#checked(spec, appliedConfigs, [...warnings, ...deprecationWarnings(spec)]);
+    return this.#checked(spec, appliedConfigs, [
+      ...warnings,
+      ...deprecationWarnings(spec),
+      ...initializerWarnings(spec),
+    ]);
   }
 
   #data(spec: JsonObject): ReturnType<typeof templateData> {

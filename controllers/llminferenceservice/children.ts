@@ -1,5 +1,6 @@
 import type { KubeObject } from "../../kube/types.ts";
 import { SCALING_ERROR, buildAutoscalers } from "../scaling/autoscalers.ts";
+import { buildBackendTlsPolicy } from "../router/backend-tls-policy.ts";
 import { buildDestinationRules } from "../router/destination-rule.ts";
 import { buildHttpRoute } from "../router/http-route.ts";
 import { buildSchedulerDeployment, SCHEDULER_ERROR } from "../scheduler/deployment.ts";
@@ -58,5 +59,9 @@ export const ROUTER_STEPS: readonly Step[] = [
       buildInferencePools,
     ],
   },
-  { condition: "HTTPRoutesReady", reason: ROUTE_ERROR, builders: [buildHttpRoute, buildDestinationRules] },
+  {
+    condition: "HTTPRoutesReady",
+    reason: ROUTE_ERROR,
+    builders: [buildHttpRoute, buildDestinationRules, buildBackendTlsPolicy],
+  },
 ];

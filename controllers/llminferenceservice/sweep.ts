@@ -19,6 +19,8 @@ export const CHILD_KINDS: readonly Resource[] = [
   KINDS.PodMonitor,
   KINDS.ServiceMonitor,
   KINDS.DestinationRule,
+  KINDS.BackendTLSPolicy,
+  KINDS.ConfigMap,
   KINDS.Service,
   KINDS.RoleBinding,
   KINDS.Role,

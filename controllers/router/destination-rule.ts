@@ -1,35 +1,16 @@
-import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { objectAt, stringAt } from "../composition/json.ts";
+import { objectAt } from "../composition/json.ts";
 import { named, stringsOf } from "../json-edit.ts";
 import { COMPONENTS, type StringMap, componentLabels } from "../labels.ts";
-import { type Pass, asJson, child } from "../llminferenceservice/pass.ts";
+import { type Pass, child } from "../llminferenceservice/pass.ts";
 import { flagValue } from "../scheduler/command-line.ts";
 import { MAIN_CONTAINER } from "../workload/pod.ts";
-import { type RouteView, findGateway, gatewayParents } from "./gateway.ts";
+import { usesIstio } from "./gateway-kinds.ts";
 import { pickerServiceName, poolName, runsScheduler } from "./pool-reference.ts";
-import { referencedRoutes } from "./references.ts";
 
-/** Controllers of gateways that are Istio's: they take the transport to a backend from DestinationRules alone. */
-const ISTIO_CONTROLLERS = /^(istio\.io|openshift\.io)\/gateway-controller/;
 /** Label of the Service that Istio puts beside an InferencePool. */
 const POOL_SERVICE_LABEL = "istio.io/inferencepool-name";
-
-function isIstio(pass: Pass, gateway: JsonObject | undefined): boolean {
-  const name = stringAt(gateway, "spec", "gatewayClassName") ?? "";
-  const found = asJson(pass.cluster.find(KINDS.GatewayClass, { name }));
-  return ISTIO_CONTROLLERS.test(stringAt(found, "spec", "controllerName") ?? "");
-}
-
-function routesOf(pass: Pass): readonly RouteView[] {
-  const spec = objectAt(pass.spec, "router", "route", "http", "spec");
-  const own = spec === undefined ? [] : [{ namespace: pass.namespace, name: pass.names.route, spec }];
-  return [...referencedRoutes(pass).found, ...own];
-}
-
-const goesThroughIstio = (pass: Pass): boolean =>
-  routesOf(pass).some((route) => gatewayParents(route).some((ref) => isIstio(pass, findGateway(pass, ref))));
 
 /** Endpoint pickers speak TLS unless they are told not to. */
 function pickerSpeaksTls(pass: Pass): boolean {
@@ -73,6 +54,6 @@ function rule(pass: Pass, { service, component }: Destination): KubeObject {
  * the older one, so that a rule of somebody else's stays in force.
  */
 export function buildDestinationRules(pass: Pass): readonly KubeObject[] {
-  if (!pass.cluster.serves(KINDS.DestinationRule) || !goesThroughIstio(pass)) return [];
+  if (!pass.cluster.serves(KINDS.DestinationRule) || !usesIstio(pass)) return [];
   return destinations(pass).map((destination) => rule(pass, destination));
 }

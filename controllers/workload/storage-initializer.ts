@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
-import { at, listAt, objectAt, stringAt } from "../composition/json.ts";
+import { at, objectAt, stringAt } from "../composition/json.ts";
 import { compact, named, objectsOf } from "../json-edit.ts";
 import type { Pass } from "../llminferenceservice/pass.ts";
 import { env, withEnv } from "./pod.ts";
@@ -90,9 +90,4 @@ export function buildStorageInitializer(pass: Pass, download: Download): JsonObj
 export function withHuggingFaceEnv(container: JsonObject, download: Download): JsonObject {
   const fromHub = download.pairs.some(([uri]) => uri.startsWith("hf://"));
   return fromHub && wantsHuggingFaceEnv(download) ? withEnv(container, HUGGING_FACE_ENV) : container;
-}
-
-/** Whether the user's own initializer sets fields that ours keeps for itself. */
-export function overridesCommand(override: JsonObject | undefined): boolean {
-  return listAt(override, "args").length > 0 || listAt(override, "command").length > 0;
 }
