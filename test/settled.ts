@@ -72,7 +72,7 @@ function onePass({ cluster, configs, configMaps, global, options }: Surroundings
     settings: { systemNamespace: SYSTEM_NAMESPACE, clusterDomain: "cluster.local", wildcardHostname: "inference" },
     cluster,
     nowMs: 0,
-    issueCertificate: () => ({ certificate: "", privateKey: "", authority: "" }),
+    issueCertificate: () => ({ certificate: "certificate", privateKey: "key", authority: "authority" }),
   });
 }
 

@@ -304,6 +304,16 @@ describe("checks and corrections", () => {
   });
 });
 
+test.each<[string, Json, readonly string[]]>([
+  ["a storage initializer with arguments of the user's", { args: ["x"] }, ["StorageInitializerOverride"]],
+  ["one that only asks for more memory", { resources: { limits: { memory: "8Gi" } } }, []],
+])("%s", (_what, more, expected) => {
+  const initializer = { name: "storage-initializer", ...(more as JsonObject) };
+  const spec = { model: { uri: "hf://a/b" }, template: { initContainers: [initializer] } };
+  const composed = compose(composeInput(serviceOf({ metadata: { name: "s" }, spec }, "ns1")));
+  expect(composed.warnings.map(({ reason }) => reason)).toEqual(expected);
+});
+
 describe("managed devices", () => {
   const annotate = (more: Json = {}): Json => ({ "serving.kserve.io/exp-dra-device-class": "gpu", ...objectAt(more) });
   const claims = (pod: Json | undefined): Json[] =>

@@ -1,9 +1,11 @@
 import { describe, expect, test } from "@jest/globals";
 import type { JsonObject } from "../../crds/schema/types.ts";
+import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { WITH_TLS, run } from "../../test/examples.ts";
+import { WITH_TLS, exampleCluster, run } from "../../test/examples.ts";
 import { gateway } from "../../test/settled.ts";
 import { listAt, objectAt } from "../composition/json.ts";
+import { ObjectView } from "../preview/object-view.ts";
 
 const MODEL = { uri: "hf://a/b", name: "m" };
 const ROUTED: JsonObject = { scheduler: {}, route: {}, gateway: {} };
@@ -77,5 +79,31 @@ describe("DestinationRules", () => {
   test("are not made for other gateways", () => {
     const other = gateway("kserve", "kserve-ingress-gateway");
     expect(rules(run({ name: "s", spec, objects: [other] }).names)).toEqual([]);
+  });
+});
+
+describe("BackendTLSPolicies", () => {
+  const spec = { model: MODEL, router: ROUTED };
+  const policies = (names: readonly string[]): string[] =>
+    names.filter((name) => /^(BackendTLSPolicy|ConfigMap) /.test(name));
+
+  test("tell a gateway whose certificate the model servers have, where TLS is on", () => {
+    const { names, child } = run({ name: "s", spec, global: WITH_TLS });
+    expect(policies(names)).toEqual(["BackendTLSPolicy s-kserve-workload-svc", "ConfigMap s-kserve-workload-svc"]);
+    expect(child("ConfigMap", "s-kserve-workload-svc")["data"]).toEqual({ "ca.crt": "authority" });
+    expect(child("BackendTLSPolicy", "s-kserve-workload-svc")["spec"]).toEqual({
+      targetRefs: [{ group: "", kind: "Service", name: "s-kserve-workload-svc" }],
+      validation: {
+        caCertificateRefs: [{ group: "", kind: "ConfigMap", name: "s-kserve-workload-svc" }],
+        hostname: "s-kserve-workload-svc.ns1.svc.cluster.local",
+      },
+    });
+  });
+
+  test("none without TLS, without a route, or where the policy is not served", () => {
+    expect(policies(run({ name: "s", spec }).names)).toEqual([]);
+    expect(policies(run({ name: "s", spec: { model: MODEL }, global: WITH_TLS }).names)).toEqual([]);
+    const cluster = new ObjectView(exampleCluster("ns1").objects, [KINDS.BackendTLSPolicy]);
+    expect(policies(run({ name: "s", spec, global: WITH_TLS, cluster }).names)).toEqual([]);
   });
 });
