@@ -58,3 +58,6 @@ docs: $(STAMP) ## Write the pages that come from declarations
 
 types: $(STAMP) ## Type-check everything
 	$(NODE) node_modules/typescript/bin/tsc --noEmit
+
+docs: $(STAMP) ## Write the API reference from the schemas
+	@$(NODE) --input-type=module -e 'import { apiReference } from "./crds/reference.ts"; process.stdout.write(apiReference())' > docs/api.md

@@ -12,6 +12,8 @@ import type { GlobalConfig } from "../composition/global-config.ts";
 
 const HUB = `${GROUP}/${STORAGE_VERSION}`;
 const INLINE = "spec.router.scheduler.config.inline";
+/** A longer text is no configuration, and reading it would hold up other requests. */
+const MAX_TEXT = 256 * 1024;
 /** Image of the scheduler that this validator belongs to. */
 const OWN_IMAGE = /(^|\/)llmisvc-scheduler([:@]|$)/;
 
@@ -52,6 +54,11 @@ function templateErrors(config: JsonObject, { systemNamespace, global }: CheckCo
 function checkScheduler(hub: JsonObject): Findings {
   const inline = at(hub, ...INLINE.split("."));
   if (inline === undefined || isEmpty(inline) || hasTemplate(inline)) return merged();
+  if (typeof inline === "string" && inline.length > MAX_TEXT)
+    return {
+      errors: [{ kind: "TooLong", path: INLINE, message: `may not be more than ${MAX_TEXT} characters` }],
+      warnings: [],
+    };
   const { errors, warnings } = validateEndpointPickerConfig(inline);
   const told = errors.map(
     (error): FieldError => ({
