@@ -8,7 +8,8 @@ import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { createSelfSigned } from "../../kube/x509.ts";
 import type { EndpointMetadata } from "../framework/endpoint.ts";
-import { createPageClient, type PageClient, type PageSettings, ScrapeError } from "./page-client.ts";
+import { createPageClient, type PageClient, type PageSettings } from "./page-client.ts";
+import { ScrapeError } from "./scrape-error.ts";
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -65,6 +66,32 @@ test("pages come over one connection", async () => {
   const pages = client();
   for (let i = 0; i < 3; i++) expect((await pages.fetch(server, never)).toString()).toBe("path /metrics");
   expect(server.connections()).toBe(1);
+});
+
+test("a page in chunks, with their extensions and trailers", async () => {
+  const server = await serve((_, response) => {
+    response.writeHead(200, { trailer: "x-end" });
+    for (const part of ["a 1\n", "b 2\n".repeat(5000), "c 3\n"]) response.write(part);
+    response.addTrailers({ "x-end": "1" });
+    response.end();
+  });
+  const pages = client();
+  for (let i = 0; i < 2; i++) {
+    const page = (await pages.fetch(server, never)).toString();
+    expect(page).toBe(`a 1\n${"b 2\n".repeat(5000)}c 3\n`);
+  }
+  expect(server.connections()).toBe(1);
+});
+
+test("servers that keep no connection: by announcement, and behind the client's back", async () => {
+  const closing = await serve((_, response) => response.setHeader("connection", "close").end("a 1\n"));
+  const pages = client();
+  for (let i = 0; i < 2; i++) expect((await pages.fetch(closing, never)).toString()).toBe("a 1\n");
+  expect(closing.connections()).toBe(2);
+  const silent = await serve((request, response) => {
+    response.end("b 2\n", () => void setImmediate(() => request.socket.destroy()));
+  });
+  for (let i = 0; i < 3; i++) expect((await pages.fetch(silent, never)).toString()).toBe("b 2\n");
 });
 
 test("another port, a token", async () => {

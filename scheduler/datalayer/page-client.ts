@@ -1,10 +1,11 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { Agent as HttpAgent, get as httpGet, type IncomingMessage, type RequestOptions } from "node:http";
-import { Agent as HttpsAgent, get as httpsGet } from "node:https";
+import { isIPv6 } from "node:net";
 import { join } from "node:path";
-import { rootCertificates } from "node:tls";
+import { createSecureContext, rootCertificates, type SecureContext } from "node:tls";
 import { gunzip } from "node:zlib";
 import type { EndpointMetadata } from "../framework/endpoint.ts";
+import { PageConnection, type PageLimits } from "./page-connection.ts";
+import { ScrapeError } from "./scrape-error.ts";
 
 /** Where metrics are, and how the model servers are trusted. */
 export interface PageSettings {
@@ -24,81 +25,89 @@ export interface PageSettings {
   readonly tokenFile: string | undefined;
 }
 
-/** Why a page was not read, in a few kinds that are counted. */
-export type ScrapeFault = "unreachable" | "timeout" | "status" | "too-large" | "not-metrics";
-
-/** A page that could not be read. `retryAfterMs` is what the server asked for, if it did. */
-export class ScrapeError extends Error {
-  readonly fault: ScrapeFault;
-  readonly retryAfterMs: number;
-
-  constructor(fault: ScrapeFault, message: string, options: { cause?: unknown; retryAfterMs?: number } = {}) {
-    super(message, options.cause === undefined ? {} : { cause: options.cause });
-    this.name = "ScrapeError";
-    this.fault = fault;
-    this.retryAfterMs = options.retryAfterMs ?? 0;
-  }
-}
-
 /** Reads metrics pages over connections that are kept. */
 export interface PageClient {
-  /** The page of one endpoint. Rejects with `ScrapeError`, or with the signal's reason. */
+  /** The page of one endpoint, valid until its next one is read. Rejects with `ScrapeError`, or with the signal's reason. */
   fetch(metadata: EndpointMetadata, signal: AbortSignal): Promise<Buffer>;
   close(): void;
 }
 
-/** What one reading may take. */
-export interface PageLimits {
-  /** From the first byte sent to the last one received. */
-  readonly timeoutMs: number;
-  /** Before and after decompression. */
-  readonly maxBytes: number;
-}
-
 /** Beyond any engine's page. */
 const LIMITS: PageLimits = { timeoutMs: 1000, maxBytes: 8 * 1024 * 1024 };
-const SOCKETS = { keepAlive: true, maxSockets: 1, timeout: 10_000 };
 /** Certificates and tokens are files that somebody renews. */
 const REREAD_MS = 60_000;
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----/;
 
 /** Creates a client; files are read on first use, and again when they changed. Throws when a file cannot be read. */
 export function createPageClient(settings: PageSettings, now: () => number, limits = LIMITS): PageClient {
-  const secure = settings.scheme === "https";
-  const get = secure ? httpsGet : httpGet;
-  let agent = secure ? new HttpsAgent(tlsOptions(settings)) : new HttpAgent(SOCKETS);
-  let headers = headersOf(settings);
+  /** Connections that wait for their next reading, by address. */
+  const idle = new Map<string, PageConnection>();
+  let access = readAccess(settings);
   let stamp = stampOf(settings);
   let checkedAt = now();
 
   const renew = (): void => {
     if (now() - checkedAt < REREAD_MS) return;
     checkedAt = now();
+    forget(idle, ({ open }) => !open);
     const current = stampOf(settings);
     if (current === stamp) return;
     stamp = current;
-    headers = headersOf(settings);
-    const previous = agent;
-    if (secure) agent = new HttpsAgent(tlsOptions(settings));
-    previous.destroy();
+    access = readAccess(settings);
+    forget(idle, () => true);
   };
 
   return {
-    fetch: (metadata, signal) => {
+    fetch: async (metadata, signal) => {
       renew();
+      const { context, headers } = access;
       const [host, port] = addressOf(settings, metadata);
-      return fetchPage(get, { host, port, path: settings.path, agent, headers }, signal, limits);
+      const address = isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+      const tls = context === undefined ? undefined : { context, verify: !settings.insecureSkipVerify };
+      const connection = idle.get(address) ?? new PageConnection({ host, port, tls }, limits);
+      idle.delete(address);
+      const request = `GET ${settings.path} HTTP/1.1\r\nhost: ${address}\r\n${headers}\r\n`;
+      const { page, gzip } = await connection.read(request, signal);
+      keep(idle, address, connection);
+      return gzip ? await unpacked(page, limits.maxBytes) : page;
     },
-    close: () => agent.destroy(),
+    close: () => forget(idle, () => true),
   };
+}
+
+/** Keeps one connection for each address. */
+function keep(idle: Map<string, PageConnection>, address: string, connection: PageConnection): void {
+  idle.get(address)?.close();
+  idle.set(address, connection);
+}
+
+function forget(idle: Map<string, PageConnection>, which: (connection: PageConnection) => boolean): void {
+  for (const [address, connection] of idle) {
+    if (!which(connection)) continue;
+    connection.close();
+    idle.delete(address);
+  }
+}
+
+/** What the files say. */
+interface Access {
+  /** Undefined without TLS. */
+  readonly context: SecureContext | undefined;
+  /** Lines of the request, each with its end. */
+  readonly headers: string;
+}
+
+function readAccess(settings: PageSettings): Access {
+  const context = settings.scheme === "https" ? createSecureContext(tlsOptions(settings)) : undefined;
+  return { context, headers: headersOf(settings) };
 }
 
 function tlsOptions(settings: PageSettings): object {
   const { insecureSkipVerify, caFile, certificateFile, keyFile, caFolders } = settings;
   const read = (file: string | undefined): string | undefined =>
     file === undefined ? undefined : readFileSync(file, "utf8");
-  const client = { ...SOCKETS, cert: read(certificateFile), key: read(keyFile) };
-  if (insecureSkipVerify) return { ...client, rejectUnauthorized: false };
+  const client = { cert: read(certificateFile), key: read(keyFile) };
+  if (insecureSkipVerify) return client;
   const own = read(caFile);
   return { ...client, ca: own === undefined ? [...rootCertificates, ...caFolders.flatMap(certificatesIn)] : [own] };
 }
@@ -113,11 +122,11 @@ function certificatesIn(folder: string): readonly string[] {
   }
 }
 
-function headersOf({ tokenFile }: PageSettings): Record<string, string> {
-  const accept = "text/plain;version=0.0.4";
+function headersOf({ tokenFile }: PageSettings): string {
+  const accept = "accept: text/plain;version=0.0.4\r\n";
   return tokenFile === undefined
-    ? { accept }
-    : { accept, authorization: `Bearer ${readFileSync(tokenFile, "utf8").trim()}` };
+    ? accept
+    : `${accept}authorization: Bearer ${readFileSync(tokenFile, "utf8").trim()}\r\n`;
 }
 
 /** Changes when one of the files does. */
@@ -131,51 +140,6 @@ function addressOf({ port }: PageSettings, metadata: EndpointMetadata): readonly
   const { metricsHost } = metadata;
   const colon = metricsHost.lastIndexOf(":");
   return [metricsHost.slice(0, colon).replace(/^\[(.*)\]$/, "$1"), Number(metricsHost.slice(colon + 1))];
-}
-
-type Get = typeof httpGet;
-
-function fetchPage(
-  get: Get,
-  target: RequestOptions,
-  signal: AbortSignal,
-  { timeoutMs, maxBytes }: PageLimits,
-): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const request = get({ ...target, signal }, (response) => {
-      readBody(response, maxBytes).then(finish, fail);
-    });
-    const timer = setTimeout(() => fail(new ScrapeError("timeout", `no whole page within ${timeoutMs} ms`)), timeoutMs);
-    const finish = (page: Buffer): void => {
-      clearTimeout(timer);
-      resolve(page);
-    };
-    const fail = (error: unknown): void => {
-      clearTimeout(timer);
-      const known = error instanceof ScrapeError || signal.aborted;
-      reject(known ? error : new ScrapeError("unreachable", "cannot be reached", { cause: error }));
-      request.destroy();
-    };
-    request.on("error", fail);
-  });
-}
-
-/** The body, bounded in size. */
-async function readBody(response: IncomingMessage, maxBytes: number): Promise<Buffer> {
-  if (response.statusCode !== 200) {
-    const seconds = Number(response.headers["retry-after"]);
-    const retryAfterMs = Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : 0;
-    throw new ScrapeError("status", `status ${response.statusCode ?? 0}`, { retryAfterMs });
-  }
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > maxBytes) throw new ScrapeError("too-large", `page exceeds ${maxBytes} bytes`);
-    chunks.push(chunk);
-  }
-  const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
-  return /\bgzip\b/.test(response.headers["content-encoding"] ?? "") ? unpacked(body, maxBytes) : body;
 }
 
 /** Servers are not asked for compressed pages; one that sends them all the same is understood. */

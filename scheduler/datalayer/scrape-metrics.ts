@@ -1,5 +1,5 @@
 import type { MetricsRegistry } from "../../telemetry/metrics.ts";
-import type { ScrapeFault } from "./page-client.ts";
+import type { ScrapeFault } from "./scrape-error.ts";
 
 /** What the scraper counts. */
 export interface ScrapeMetrics {

@@ -6,7 +6,7 @@ import type { EndpointMetadata } from "../framework/endpoint.ts";
 import { Activity } from "./activity.ts";
 import { EndpointStore } from "./endpoint-store.ts";
 import { DEFAULT_ENGINES } from "./engines.ts";
-import { ScrapeError } from "./page-client.ts";
+import { ScrapeError } from "./scrape-error.ts";
 import { createScrapeMetrics } from "./scrape-metrics.ts";
 import { startScraper } from "./scraper.ts";
 

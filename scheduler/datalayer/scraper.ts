@@ -4,8 +4,9 @@ import type { EndpointMetadata } from "../framework/endpoint.ts";
 import type { Activity } from "./activity.ts";
 import type { EndpointStore } from "./endpoint-store.ts";
 import { type EngineTable, engineOf } from "./engines.ts";
-import { type PageClient, ScrapeError } from "./page-client.ts";
+import type { PageClient } from "./page-client.ts";
 import { isExposition, readSample } from "./sample.ts";
+import { ScrapeError } from "./scrape-error.ts";
 import type { ScrapeMetrics } from "./scrape-metrics.ts";
 
 /** How often metrics are read. */
