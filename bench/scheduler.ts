@@ -9,6 +9,7 @@ import { PROCESS_PATH, framedRequest, requestMessages } from "./support/ext-proc
 import { type Fleet, startFleet } from "./support/fleet.ts";
 import { type LoadResult, h2loadVersion, runLoad } from "./support/h2load.ts";
 import { usageOf } from "./support/process-usage.ts";
+import { printProfile } from "./support/profile.ts";
 import { type PromptSet, chatPrompts } from "./support/prompts.ts";
 import { type SchedulerProcess, bundleScheduler, startScheduler } from "./support/scheduler-process.ts";
 
@@ -20,7 +21,7 @@ const DEFAULTS = {
   scale: "1",
   /** Seconds without requests. */
   idle: "10",
-  /** Folder for a CPU profile of the scheduler. */
+  /** Folder for a CPU profile of the scheduler, whose summary is printed. */
   profile: "",
 };
 
@@ -59,11 +60,15 @@ export default {
       closers.unshift(() => fleet.close());
       const profiled = options.profile !== "";
       const flags = profiled ? ["--cpu-prof", `--cpu-prof-dir=${options.profile}`] : [];
-      const scheduler = await startScheduler(await bundleScheduler(folder, profiled), fleet, flags);
+      const bundle = await bundleScheduler(folder, profiled);
+      const scheduler = await startScheduler(bundle, fleet, flags);
       closers.unshift(() => scheduler.child.stop());
       await untilScraped(scheduler, fleet);
       describe(version, fleet);
       await measure(scheduler, fleet, folder, options);
+      if (!profiled) return;
+      await scheduler.child.stop();
+      printProfile(options.profile, bundle);
     } finally {
       for (const close of closers) await close();
     }
