@@ -61,15 +61,40 @@ function readSeries(rest: string): Series | undefined {
 
 const FOLLOWS_NAME = new Set([32, 9, 123]);
 
-/** All readable series of one metric name. NaN is no value. */
+/** Names with the line break before them, as bytes to search for: those of the configuration. */
+const needles = new Map<string, Buffer>();
+
+function needleOf(name: string): Buffer {
+  let needle = needles.get(name);
+  if (needle === undefined) needles.set(name, (needle = Buffer.from(`\n${name}`)));
+  return needle;
+}
+
+/** Whether the line at `at` is a series of the name whose needle is given. */
+function isSeries(page: Buffer, at: number, needle: Buffer): boolean {
+  const after = at + needle.length - 1;
+  return FOLLOWS_NAME.has(page[after] ?? 0) && page.compare(needle, 1, needle.length, at, after) === 0;
+}
+
+/** Where the first line of a name starts; -1 where there is none. */
+function firstLine(page: Buffer, needle: Buffer): number {
+  if (isSeries(page, 0, needle)) return 0;
+  for (let at = page.indexOf(needle); at !== -1; at = page.indexOf(needle, at + needle.length))
+    if (FOLLOWS_NAME.has(page[at + needle.length] ?? 0)) return at + 1;
+  return -1;
+}
+
+/** All readable series of one metric name. NaN is no value. The format demands that a metric's lines follow one another. */
 export function seriesOf(page: Buffer, name: string): Series[] {
   const found: Series[] = [];
-  for (let at = page.indexOf(name); at !== -1; at = page.indexOf(name, at + name.length)) {
-    const after = at + name.length;
-    if ((at > 0 && page[at - 1] !== NEWLINE) || !FOLLOWS_NAME.has(page[after] ?? 0)) continue;
-    const end = page.indexOf(NEWLINE, after);
-    const series = readSeries(page.toString("utf8", after, end === -1 ? page.length : end));
+  const needle = needleOf(name);
+  let at = firstLine(page, needle);
+  while (at !== -1) {
+    const newline = page.indexOf(NEWLINE, at);
+    const end = newline === -1 ? page.length : newline;
+    const series = readSeries(page.toString("utf8", at + needle.length - 1, end));
     if (series !== undefined) found.push(series);
+    at = isSeries(page, end + 1, needle) ? end + 1 : -1;
   }
   return found;
 }

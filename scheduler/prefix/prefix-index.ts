@@ -1,6 +1,7 @@
 /** Prompt blocks that each endpoint is believed to hold, by slot; least recently used blocks go first. */
 export class PrefixIndex {
   readonly #blocks = new Map<number, Map<number, true>>();
+  #size = 0;
 
   /** Leading blocks of `hashes` that the slot holds. */
   match(slot: number, hashes: readonly number[]): number {
@@ -18,6 +19,7 @@ export class PrefixIndex {
   add(slot: number, hashes: readonly number[], capacity: number): void {
     let held = this.#blocks.get(slot);
     if (held === undefined) this.#blocks.set(slot, (held = new Map()));
+    const before = held.size;
     for (let index = Math.min(hashes.length, capacity) - 1; index >= 0; index--) {
       const hash = hashes[index] ?? 0;
       held.delete(hash);
@@ -27,16 +29,16 @@ export class PrefixIndex {
       if (held.size <= capacity) break;
       held.delete(oldest);
     }
+    this.#size += held.size - before;
   }
 
   remove(slot: number): void {
+    this.#size -= this.#blocks.get(slot)?.size ?? 0;
     this.#blocks.delete(slot);
   }
 
   /** Blocks over all endpoints. */
   get size(): number {
-    let size = 0;
-    for (const held of this.#blocks.values()) size += held.size;
-    return size;
+    return this.#size;
   }
 }

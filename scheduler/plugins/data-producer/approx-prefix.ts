@@ -3,7 +3,7 @@ import { type DataUse, grown, PREFIX_MATCH, TOKENIZED_PROMPT } from "../../frame
 import type { EndpointColumns } from "../../framework/endpoint.ts";
 import { bool, integer, object } from "../../framework/parameters.ts";
 import { type AnyPluginDefinition, definePlugin } from "../../framework/plugin.ts";
-import { chainSeed, hashChain, hashKey } from "../../prefix/hash-chain.ts";
+import { blockKeys, chainSeed } from "../../prefix/hash-chain.ts";
 import { PrefixIndex } from "../../prefix/prefix-index.ts";
 
 /** Smallest block: smaller ones cost more to look up than they tell apart. */
@@ -93,11 +93,8 @@ export function approxPrefixProducer(type: string, stability: "alpha" | "beta"):
           const { request, candidates, candidateCount, endpoints } = cycle;
           block = blockTokens(given, endpoints, candidates[0] ?? 0);
           const seed = chainSeed(request.targetModel, request.body.cacheSalt);
-          prompts = tokens.of(cycle).prompts.map((prompt) => {
-            const hashes: number[] = [];
-            hashChain(prompt, seed, block, maxBlocks(given, block), (hash) => hashes.push(hashKey(hash)));
-            return hashes;
-          });
+          const most = maxBlocks(given, block);
+          prompts = tokens.of(cycle).prompts.map((prompt) => blockKeys(prompt, seed, block, most));
           const record = match.of(cycle);
           record.match = grown(record.match, endpoints.capacity);
           record.cachedBlocks = record.match;

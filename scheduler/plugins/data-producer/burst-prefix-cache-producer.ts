@@ -2,7 +2,7 @@ import type { Cycle } from "../../framework/cycle.ts";
 import { grown, PREFIX_MATCH, TOKENIZED_PROMPT } from "../../framework/data.ts";
 import { choice, integer, object } from "../../framework/parameters.ts";
 import { definePlugin } from "../../framework/plugin.ts";
-import { chainSeed, hashChain, hashKey } from "../../prefix/hash-chain.ts";
+import { blockKeys, chainSeed } from "../../prefix/hash-chain.ts";
 import { type BurstMember, placeBurst, type Replica } from "./burst-placement.ts";
 
 const DEFAULT_BLOCKS = 2048;
@@ -55,10 +55,7 @@ export const burstPrefixCacheProducer = definePlugin({
 
     const blocksOf = (cycle: Cycle): number[] => {
       const seed = chainSeed(cycle.request.targetModel, cycle.request.body.cacheSalt);
-      const blocks: number[] = [];
-      for (const prompt of tokens.of(cycle).prompts)
-        hashChain(prompt, seed, given.blockSizeTokens, most, (hash) => blocks.push(hashKey(hash)));
-      return blocks;
+      return tokens.of(cycle).prompts.flatMap((prompt) => blockKeys(prompt, seed, given.blockSizeTokens, most));
     };
     const replicasOf = ({ candidates, candidateCount, endpoints }: Cycle): Replica[] =>
       Array.from(candidates.subarray(0, candidateCount), (slot) => ({
