@@ -1,14 +1,7 @@
-import {
-  type Span,
-  isArray,
-  isObject,
-  isString,
-  scanArray,
-  scanObject,
-  skipSpace,
-  stringBytes,
-  stringValue,
-} from "./scan.ts";
+import { type Span, isArray, isString, scanArray, scanObjects, skipSpace, stringBytes, stringValue } from "./scan.ts";
+import { unescaped } from "./unescape.ts";
+
+const BACKSLASH = 0x5c;
 
 /** Members of a request body. */
 export type Members = ReadonlyMap<string, Span>;
@@ -20,12 +13,24 @@ const MAX_PART_TOKENS = 4096;
 
 /** Collects the prompt bytes of one request. */
 class PromptBytes {
-  readonly #parts: Buffer[] = [];
+  #bytes: Buffer;
   #length = 0;
 
+  /** `capacity`: bytes that are likely to come. */
+  constructor(capacity: number) {
+    this.#bytes = Buffer.allocUnsafe(capacity);
+  }
+
   add(part: Buffer): void {
-    this.#parts.push(part);
-    this.#length += part.length;
+    const needed = this.#length + part.length;
+    if (needed > this.#bytes.length) this.#bytes = Buffer.concat([this.#bytes], needed * 2);
+    this.#length += part.copy(this.#bytes, this.#length);
+  }
+
+  /** Adds the JSON string at a span. */
+  addString(bytes: Buffer, span: Span): void {
+    const content = bytes.subarray(span.start + 1, span.end - 1);
+    this.add(content.includes(BACKSLASH) ? unescaped(content) : content);
   }
 
   /** Stands for content that is not text: `count` copies of its hash, from a 4-byte boundary on. */
@@ -37,7 +42,7 @@ class PromptBytes {
   }
 
   finish(): Buffer {
-    return this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts, this.#length);
+    return this.#bytes.subarray(0, this.#length);
   }
 }
 
@@ -52,7 +57,7 @@ const raw = (bytes: Buffer, span: Span): Buffer => bytes.subarray(span.start, sp
 
 /** Chat completions: tools, then role and content of each message, without separators. */
 export function chatPrompt(bytes: Buffer, members: Members): Buffer {
-  const prompt = new PromptBytes();
+  const prompt = new PromptBytes(bytes.length);
   addTools(prompt, bytes, members);
   addMessages(prompt, bytes, members.get("messages"));
   return prompt.finish();
@@ -60,7 +65,7 @@ export function chatPrompt(bytes: Buffer, members: Members): Buffer {
 
 /** Anthropic messages: tools, the system text, then the messages. */
 export function messagesPrompt(bytes: Buffer, members: Members): Buffer {
-  const prompt = new PromptBytes();
+  const prompt = new PromptBytes(bytes.length);
   addTools(prompt, bytes, members);
   addContent(prompt, bytes, members.get("system"));
   addMessages(prompt, bytes, members.get("messages"));
@@ -122,35 +127,24 @@ function addTools(prompt: PromptBytes, bytes: Buffer, members: Members): void {
 
 function addMessages(prompt: PromptBytes, bytes: Buffer, messages: Span | undefined): void {
   if (!isArray(bytes, messages)) return;
-  scanArray(bytes, messages.start, (message) => {
-    if (!isObject(bytes, message)) return;
-    const members = membersOf(bytes, message);
+  scanObjects(bytes, messages.start, (members) => {
     const role = members.get("role");
-    if (isString(bytes, role)) prompt.add(stringBytes(bytes, role));
+    if (isString(bytes, role)) prompt.addString(bytes, role);
     addContent(prompt, bytes, members.get("content"));
   });
 }
 
-function membersOf(bytes: Buffer, span: Span): Map<string, Span> {
-  const members = new Map<string, Span>();
-  scanObject(bytes, span.start, (key, value) => void members.set(key, value));
-  return members;
-}
-
 function addContent(prompt: PromptBytes, bytes: Buffer, content: Span | undefined): void {
-  if (isString(bytes, content)) prompt.add(stringBytes(bytes, content));
+  if (isString(bytes, content)) prompt.addString(bytes, content);
   else if (isArray(bytes, content))
-    scanArray(bytes, content.start, (part) => {
-      if (isObject(bytes, part)) addBlock(prompt, bytes, part);
-    });
+    scanObjects(bytes, content.start, (members, block) => addBlock(prompt, bytes, members, block));
 }
 
-function addBlock(prompt: PromptBytes, bytes: Buffer, block: Span): void {
-  const members = membersOf(bytes, block);
+function addBlock(prompt: PromptBytes, bytes: Buffer, members: Members, block: Span): void {
   const type = members.get("type");
   const name = isString(bytes, type) ? stringValue(bytes, type) : "";
   const text = members.get(name === "thinking" ? "thinking" : "text");
-  if (isString(bytes, text)) prompt.add(stringBytes(bytes, text));
+  if (isString(bytes, text)) prompt.addString(bytes, text);
   else if (name.startsWith("image")) prompt.addPart(raw(bytes, block), IMAGE_TOKENS);
   else prompt.addPart(raw(bytes, block), Math.ceil((block.end - block.start) / 4));
 }

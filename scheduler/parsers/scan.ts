@@ -1,3 +1,5 @@
+import { unescaped } from "./unescape.ts";
+
 /**
  * Finds values in JSON text without building them. The scan checks the grammar of the outermost object and the balance of
  * all below it; it does not check escapes, control characters or nested punctuation, which the model server does.
@@ -129,12 +131,34 @@ export function scanObject(bytes: Buffer, at: number, visit: (key: string, value
 
 /** Calls `visit` for each element of the array at `at`. Throws `ScanError`. */
 export function scanArray(bytes: Buffer, at: number, visit: (element: Span) => void): void {
+  readArray(bytes, at, (start) => {
+    const end = skipValue(bytes, start);
+    visit({ start, end });
+    return end;
+  });
+}
+
+/** Calls `visit` for each object in the array at `at` with its members; other elements are passed over. Throws `ScanError`. */
+export function scanObjects(
+  bytes: Buffer,
+  at: number,
+  visit: (members: ReadonlyMap<string, Span>, element: Span) => void,
+): void {
+  readArray(bytes, at, (start) => {
+    if (bytes[start] !== OPEN_OBJECT) return skipValue(bytes, start);
+    const members = new Map<string, Span>();
+    const end = scanObject(bytes, start, (key, value) => void members.set(key, value));
+    visit(members, { start, end });
+    return end;
+  });
+}
+
+/** Has each element of an array read from where it starts; `read` returns where it ends. */
+function readArray(bytes: Buffer, at: number, read: (start: number) => number): void {
   let position = skipSpace(bytes, at + 1);
   if (bytes[position] === CLOSE_ARRAY) return;
   for (;;) {
-    const end = skipValue(bytes, position);
-    visit({ start: position, end });
-    position = skipSpace(bytes, end);
+    position = skipSpace(bytes, read(position));
     if (bytes[position] === CLOSE_ARRAY) return;
     if (bytes[position] !== COMMA) throw invalid(bytes, position);
     position = skipSpace(bytes, position + 1);
@@ -175,49 +199,10 @@ export function numberValue(bytes: Buffer, span: Span | undefined): number | und
 /** The string at a span as UTF-8 without escapes; shares memory where nothing is escaped. */
 export function stringBytes(bytes: Buffer, span: Span): Buffer {
   const content = bytes.subarray(span.start + 1, span.end - 1);
-  const escape = content.indexOf(BACKSLASH);
-  return escape < 0 ? content : unescape(content, escape);
+  return content.includes(BACKSLASH) ? Buffer.from(unescaped(content)) : content;
 }
 
 /** The string at a span. */
 export function stringValue(bytes: Buffer, span: Span): string {
   return stringBytes(bytes, span).toString("utf8");
-}
-
-const SIMPLE_ESCAPES: Readonly<Record<number, number>> = { 0x62: 8, 0x66: 12, 0x6e: 10, 0x72: 13, 0x74: 9 };
-
-/** Escapes never grow: `\uXXXX` takes six bytes and makes at most three, a pair twelve and four. */
-function unescape(content: Buffer, firstEscape: number): Buffer {
-  const out = Buffer.allocUnsafe(content.length + 3);
-  let written = 0;
-  let from = 0;
-  for (let at = firstEscape; at >= 0; at = content.indexOf(BACKSLASH, from)) {
-    written += content.copy(out, written, from, at);
-    const kind = content[at + 1] ?? BACKSLASH;
-    let length = 2;
-    if (kind === 0x75) {
-      const [text, read] = unicodeEscape(content, at);
-      written += out.write(text, written, "utf8");
-      length = read;
-    } else out[written++] = SIMPLE_ESCAPES[kind] ?? kind;
-    from = Math.min(at + length, content.length);
-  }
-  written += content.copy(out, written, from);
-  return out.subarray(0, written);
-}
-
-/** The unit of a whole `\uXXXX` at `at`; NaN where there is none. */
-function codeUnit(content: Buffer, at: number): number {
-  if (content[at] !== BACKSLASH || content[at + 1] !== 0x75) return Number.NaN;
-  const digits = content.toString("latin1", at + 2, at + 6);
-  return /^[\da-fA-F]{4}$/.test(digits) ? Number.parseInt(digits, 16) : Number.NaN;
-}
-
-/** The character of `\uXXXX`, or of a surrogate pair of them, and its length in bytes. A lone half becomes U+FFFD. */
-function unicodeEscape(content: Buffer, at: number): [string, number] {
-  const unit = codeUnit(content, at);
-  if (Number.isNaN(unit)) return ["\ufffd", 2];
-  if (unit < 0xd800 || unit > 0xdfff) return [String.fromCharCode(unit), 6];
-  const low = unit < 0xdc00 ? codeUnit(content, at + 6) : Number.NaN;
-  return low >= 0xdc00 && low <= 0xdfff ? [String.fromCharCode(unit, low), 12] : ["\ufffd", 6];
 }

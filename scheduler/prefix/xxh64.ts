@@ -4,7 +4,6 @@ import {
   type WasmFunction,
   add32,
   add64,
-  assemble,
   atMost32,
   below32,
   call,
@@ -13,6 +12,8 @@ import {
   during,
   extend,
   get,
+  growTo,
+  instantiate,
   load32,
   load64,
   load8,
@@ -25,7 +26,7 @@ import {
   sub32,
   when,
   xor64,
-} from "./wasm.ts";
+} from "../wasm.ts";
 
 const P1 = const64(0x9e3779b185ebca87n);
 const P2 = const64(0xc2b2ae3d27d4eb4fn);
@@ -79,7 +80,14 @@ function hashFunction(): WasmFunction {
     folded(hash, 32),
     get(hash),
   ].flat();
-  return { name: "hash", parameters: ["i32", "i32"], result: "i64", locals64: 6, locals32: 0, body };
+  return {
+    name: "hash",
+    parameters: ["i32", "i32"],
+    result: "i64",
+    locals64: 6,
+    locals32: 0,
+    body,
+  };
 }
 
 const HASH = 0;
@@ -102,33 +110,27 @@ function chainFunction(): WasmFunction {
     ]),
   ].flat();
   const parameters = ["i32", "i32", "i32", "i64", "i32"] as const;
-  return { name: "chain", parameters, result: undefined, locals64: 0, locals32: 1, body };
+  return {
+    name: "chain",
+    parameters,
+    result: undefined,
+    locals64: 0,
+    locals32: 1,
+    body,
+  };
 }
 
-/** The part of WebAssembly's JavaScript interface that is used here. */
-declare const WebAssembly: {
-  readonly Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
-  readonly Instance: new (module: object) => { readonly exports: unknown };
-};
-
 interface Exports {
-  readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
   hash(at: number, end: number): bigint;
   chain(at: number, end: number, blockBytes: number, seed: bigint, out: number): void;
 }
 
-const PAGE_BYTES = 65_536;
-const wasm = new WebAssembly.Instance(new WebAssembly.Module(assemble([hashFunction(), chainFunction()])))
-  .exports as Exports;
+const wasm = instantiate<Exports>([hashFunction(), chainFunction()]);
 let memory = new Uint8Array(wasm.memory.buffer);
 
-/** Makes room for `bytes` of input and as many of output as follow it. */
+/** Makes room for the input and as many bytes of output as follow it, and puts the input there. */
 function provide(input: Uint8Array, outputBytes: number): void {
-  const missing = INPUT + input.length + 8 + outputBytes - memory.length;
-  if (missing > 0) {
-    wasm.memory.grow(Math.ceil(missing / PAGE_BYTES));
-    memory = new Uint8Array(wasm.memory.buffer);
-  }
+  if (growTo(wasm, INPUT + input.length + 8 + outputBytes)) memory = new Uint8Array(wasm.memory.buffer);
   memory.set(input, INPUT);
 }
 

@@ -37,11 +37,23 @@ export const sub32: (a: Code, b: Code) => Code = binary(0x6b);
 /** Unsigned comparisons. */
 export const atMost32: (a: Code, b: Code) => Code = binary(0x4d);
 export const below32: (a: Code, b: Code) => Code = binary(0x49);
+export const and32: (a: Code, b: Code) => Code = binary(0x71);
+export const and64: (a: Code, b: Code) => Code = binary(0x83);
+export const sub64: (a: Code, b: Code) => Code = binary(0x7d);
+export const equal64: (a: Code, b: Code) => Code = binary(0x51);
 export const add64: (a: Code, b: Code) => Code = binary(0x7c);
 export const mul64: (a: Code, b: Code) => Code = binary(0x7e);
 export const xor64: (a: Code, b: Code) => Code = binary(0x85);
 export const shiftRight64: (a: Code, b: Code) => Code = binary(0x88);
 export const rotateLeft64: (a: Code, b: Code) => Code = binary(0x89);
+/** Zero bits below the lowest one; 64 where there is none. */
+export const trailingZeros64 = (value: Code): Code => [...value, 0x7a];
+/** Whether a value is zero. */
+export const isZero64 = (value: Code): Code => [...value, 0x50];
+/** 1 for 0, 0 for 1. */
+export const not32 = (value: Code): Code => [...value, 0x45];
+/** The lower half. */
+export const wrap = (value: Code): Code => [...value, 0xa7];
 /** A 32-bit integer as an unsigned one of 64. */
 export const extend = (value: Code): Code => [...value, 0xad];
 
@@ -50,6 +62,10 @@ export const load64: (at: Code, offset?: number) => Code = load(0x29, 0);
 export const load32: (at: Code, offset?: number) => Code = load(0x35, 0);
 export const load8: (at: Code, offset?: number) => Code = load(0x31, 0);
 export const store64 = (at: Code, value: Code, offset = 0): Code => [...at, ...value, 0x37, 0, offset];
+
+export const store32 = (at: Code, value: Code): Code => [...at, ...value, 0x36, 0, 0];
+/** Stores the lowest byte of a 64-bit integer. */
+export const store8 = (at: Code, value: Code): Code => [...at, ...value, 0x3c, 0, 0];
 
 export const call = (index: number, ...args: readonly Code[]): Code => [...args.flat(), 0x10, index];
 /** The first value where the condition holds, else the second. */
@@ -74,7 +90,7 @@ export const during = (condition: Code, body: Code): Code => [
 export interface WasmFunction {
   readonly name: string;
   readonly parameters: readonly ("i32" | "i64")[];
-  readonly result: "i64" | undefined;
+  readonly result: "i32" | "i64" | undefined;
   /** Number of 64-bit locals, then of 32-bit ones, behind the parameters. */
   readonly locals64: number;
   readonly locals32: number;
@@ -104,7 +120,7 @@ const code = ({ locals64, locals32, body }: WasmFunction): Code =>
   ]);
 
 /** A module that exports its functions and, as `memory`, one page of memory to begin with. */
-export function assemble(functions: readonly WasmFunction[]): Uint8Array<ArrayBuffer> {
+function assemble(functions: readonly WasmFunction[]): Uint8Array<ArrayBuffer> {
   const exported = functions.map((entry, index) => [...name(entry.name), 0x00, index]);
   return Uint8Array.from([
     0x00,
@@ -121,4 +137,32 @@ export function assemble(functions: readonly WasmFunction[]): Uint8Array<ArrayBu
     ...section(7, vector([[...name("memory"), 0x02, 0], ...exported])),
     ...section(10, vector(functions.map(code))),
   ]);
+}
+
+/** The part of WebAssembly's JavaScript interface that is used here. */
+declare const WebAssembly: {
+  readonly Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
+  readonly Instance: new (module: object) => { readonly exports: unknown };
+};
+
+/** What a module of `assemble` exports besides its functions. */
+export interface WasmMemory {
+  readonly memory: {
+    readonly buffer: ArrayBuffer;
+    grow(pages: number): number;
+  };
+}
+
+const PAGE_BYTES = 65_536;
+
+/** Makes an instance of a module with these functions. `Exports` names them with their types. */
+export function instantiate<Exports>(functions: readonly WasmFunction[]): Exports & WasmMemory {
+  return new WebAssembly.Instance(new WebAssembly.Module(assemble(functions))).exports as Exports & WasmMemory;
+}
+
+/** Grows a memory to at least `bytes`; views of it are to be made anew then. Returns whether it did. */
+export function growTo({ memory }: WasmMemory, bytes: number): boolean {
+  const missing = bytes - memory.buffer.byteLength;
+  if (missing > 0) memory.grow(Math.ceil(missing / PAGE_BYTES));
+  return missing > 0;
 }
