@@ -76,11 +76,23 @@ function onePass({ cluster, configs, configMaps, global, options }: Surroundings
   });
 }
 
+/** A child after its application: what others set stays, the status and a number of replicas that is not stated. */
+function applied(live: JsonObject | undefined, child: KubeObject): KubeObject {
+  const status = live?.["status"];
+  const replicas = at(live, "spec", "replicas");
+  const spec = objectAt(asJson(child), "spec");
+  const keeps = spec !== undefined && spec["replicas"] === undefined && replicas !== undefined;
+  return {
+    ...child,
+    ...(keeps ? { spec: { ...spec, replicas } } : {}),
+    ...(status === undefined ? {} : { status }),
+  };
+}
+
 function settle(cluster: ObjectView, done: Plan): void {
   for (const { resource, key } of [...done.replacements, ...done.deletions]) cluster.remove(resource, key);
   for (const child of done.children) {
-    const status = asJson(cluster.find(resourceOf(child), child.metadata))?.["status"];
-    cluster.put(status === undefined ? child : { ...child, status });
+    cluster.put(applied(asJson(cluster.find(resourceOf(child), child.metadata)), child));
   }
 }
 

@@ -12,6 +12,7 @@ import { managedRouteSpec } from "../router/http-route.ts";
 import { invalidReferences, referencedRoutes } from "../router/references.ts";
 import { type ServiceUrl, ROUTE_ERROR, discoverUrls } from "../router/urls.ts";
 import { scalingMarks } from "../scaling/readiness.ts";
+import { zeroMarks } from "../scaling/zero.ts";
 import { type Marks, TRUE, notReady } from "../status/conditions.ts";
 import { type FaultId, explain } from "../status/faults.ts";
 import { routerMarks } from "../status/router-readiness.ts";
@@ -226,6 +227,7 @@ function observed(pass: Pass, routing: Routing, outcome: Outcome, earlier: JsonO
     marks: {
       ...workloadMarks(pass),
       ...scalingMarks(pass),
+      ...zeroMarks(pass),
       ...groupMarks(pass),
       ...routerMarks(pass, routing.routes, routing.managed),
     },

@@ -25,6 +25,7 @@ export function stoppedMarks(spec: JsonObject): Marks {
     PrefillWorkerWorkloadReady: when(multiNodePrefill),
     ScalingReady: ABSENT,
     PrefillScalingReady: ABSENT,
+    ScaledToZero: ABSENT,
     GroupReady: ABSENT,
     GroupDegraded: ABSENT,
     GatewaysReady: stopped,

@@ -97,12 +97,13 @@ function reach({ spec, annotations, tls }: State, from: ObjectView): void {
 const isOwned = ({ metadata }: KubeObject): boolean =>
   (metadata.ownerReferences ?? []).length > 0 || metadata.name.endsWith("-epp-auth-rb");
 
-/** The service's objects; immutable selectors stay what the first of their Deployments had. */
+/** The service's objects, without what may stay from before: an immutable selector, a number of replicas nobody states. */
 function owned(view: ObjectView): Readonly<Record<string, unknown>> {
   const entries = view.objects.filter(isOwned).map((object) => {
     const json = asJson(object) ?? {};
-    const { selector: _immutable, ...spec } = objectAt(json, "spec") ?? {};
-    return [`${object.kind} ${object.metadata.name}`, object.kind === "Deployment" ? { ...json, spec } : json] as const;
+    const { selector: _immutable, replicas: _kept, ...spec } = objectAt(json, "spec") ?? {};
+    const isWorkload = object.kind === "Deployment" || object.kind === "LeaderWorkerSet";
+    return [`${object.kind} ${object.metadata.name}`, isWorkload ? { ...json, spec } : json] as const;
   });
   return Object.fromEntries(entries.sort(([left], [right]) => (left < right ? -1 : 1)));
 }

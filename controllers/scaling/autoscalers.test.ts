@@ -168,6 +168,35 @@ describe("autoscalers", () => {
   });
 });
 
+describe("a service without replicas", () => {
+  const cluster = exampleCluster("ml");
+  const example = { ...scaled({ maxReplicas: 2, keda: { triggers: [TRIGGER], idleReplicaCount: 0 } }), cluster };
+  /** The condition once the Deployment has these numbers. */
+  function seen(replicas: number, availableReplicas: number): string[] {
+    const live = cluster.find(KINDS.Deployment, { namespace: "ml", name: "llama-kserve" });
+    const spec = { ...(asJson(live)?.["spec"] as JsonObject), replicas };
+    cluster.put({ ...live, spec, status: { availableReplicas } } as unknown as KubeObject);
+    // What an autoscaler set is not the operator's to apply: the harness would lose it.
+    const { status } = run(example);
+    return conditionsOf(status).filter((text) => text.startsWith("ScaledToZero"));
+  }
+
+  test("is told to sleep, to wake, and then nothing more", () => {
+    run(example);
+    expect(seen(1, 0)).toEqual([]);
+    expect(seen(0, 0)).toEqual(["ScaledToZero: True Idle"]);
+    expect(seen(1, 0)).toEqual(["ScaledToZero: False Waking"]);
+    expect(seen(1, 1)).toEqual([]);
+    expect(seen(1, 0)).toEqual([]);
+  });
+
+  test("by hand, it says by whom", () => {
+    const spec = { model: MODEL, replicas: 0 };
+    const { status } = run({ namespace: "ml", name: "hand", spec, cluster: exampleCluster("ml") });
+    expect(conditionsOf(status)).toContain("ScaledToZero: True NoReplicas");
+  });
+});
+
 describe("who owns the number of replicas", () => {
   const live = (managers: readonly string[], replicas: number): JsonObject | undefined =>
     asJson({

@@ -37,8 +37,8 @@ const DEPENDENTS = ["PresetsCombined", "WorkloadsReady", "RouterReady"] as const
 /** A condition below a parent. */
 export type PartCondition = (typeof WORKLOAD_CONDITIONS)[number] | (typeof ROUTER_CONDITIONS)[number];
 
-/** Conditions of a service in a routing group, which no parent heeds. */
-export type GroupCondition = "GroupReady" | "GroupDegraded";
+/** Conditions that inform, and that no parent heeds: of routing groups, and of services without replicas. */
+export type InformingCondition = "GroupReady" | "GroupDegraded" | "ScaledToZero";
 
 /** What a pass says of one condition; `absent` removes it, and what is not marked stays as it was. */
 export type Mark =
@@ -47,7 +47,7 @@ export type Mark =
   | { readonly status: "absent" };
 
 /** All marks of a pass. */
-export type Marks = Readonly<Partial<Record<PartCondition | "PresetsCombined" | GroupCondition, Mark>>>;
+export type Marks = Readonly<Partial<Record<PartCondition | "PresetsCombined" | InformingCondition, Mark>>>;
 
 /** Removes a condition. */
 export const ABSENT: Mark = { status: "absent" };
