@@ -53,11 +53,9 @@ lint: $(STAMP) ## Check format and lint rules
 format: $(STAMP) ## Rewrite the sources in the project's format
 	$(NODE) node_modules/@biomejs/biome/bin/biome format --write .
 
-docs: $(STAMP) ## Write the pages that come from declarations
-	UPDATE_DOCS=1 $(JEST) --selectProjects unit --testPathPatterns 'reference\.test'
-
 types: $(STAMP) ## Type-check everything
 	$(NODE) node_modules/typescript/bin/tsc --noEmit
 
-docs: $(STAMP) ## Write the API reference from the schemas
+docs: $(STAMP) ## Write the references that come from schemas and declarations
 	@$(NODE) --input-type=module -e 'import { apiReference } from "./crds/reference.ts"; process.stdout.write(apiReference())' > docs/api.md
+	@$(NODE) --input-type=module -e 'import { pluginReference } from "./scheduler/plugins/reference.ts"; process.stdout.write(pluginReference())' > docs/plugins.md

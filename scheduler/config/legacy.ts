@@ -11,7 +11,9 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 const RENAMED_TYPES: Readonly<Record<string, string>> = {
   "kv-cache-scorer": "kv-cache-utilization-scorer",
   "predicted-latency-scorer": "latency-scorer",
+  "slo-scorer": "latency-scorer",
   "active-request-filter": "utilization-filter",
+  "model-server-protocol-metrics": "core-metrics-extractor",
 };
 
 const DETECTOR = "utilization-detector";

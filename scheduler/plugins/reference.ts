@@ -1,6 +1,7 @@
 /** The reference of all plugin types, as Markdown, from their declarations. */
 import { isRecord, type Field } from "../framework/parameters.ts";
 import type { AnyPluginDefinition, PluginKind, PluginRegistry } from "../framework/plugin.ts";
+import { PLUGINS } from "./registry.ts";
 
 /** Titles of the sections, in order; a type is listed under the first of its kinds. */
 const TITLES: Readonly<Record<PluginKind, string>> = {
@@ -39,8 +40,8 @@ Parameters are checked when a configuration is applied and when it is loaded: an
 path, its value, the cause and the remedy.
 `;
 
-/** Markdown for every type of a registry. */
-export function pluginReference(registry: PluginRegistry): string {
+/** Markdown for every type of a registry; default: those of this scheduler. */
+export function pluginReference(registry: PluginRegistry = PLUGINS): string {
   const sections = KINDS.map((kind) => {
     const own = [...registry.values()].filter((definition) => firstKind(definition) === kind);
     const sorted = own.toSorted((a, b) => (a.type < b.type ? -1 : 1));
