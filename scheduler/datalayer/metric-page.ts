@@ -61,12 +61,19 @@ function readSeries(rest: string): Series | undefined {
 
 const FOLLOWS_NAME = new Set([32, 9, 123]);
 
-/** Names with the line break before them, as bytes to search for: those of the configuration. */
-const needles = new Map<string, Buffer>();
+/** What is searched for: a name with the line break before it, and where it was found last. */
+interface Needle {
+  readonly bytes: Buffer;
+  lastAt: number;
+}
 
-function needleOf(name: string): Buffer {
+/** Those of the configuration. Pages of one engine are alike, so that a name is found again near its last place. */
+const needles = new Map<string, Needle>();
+const NEAR_BYTES = 1024;
+
+function needleOf(name: string): Needle {
   let needle = needles.get(name);
-  if (needle === undefined) needles.set(name, (needle = Buffer.from(`\n${name}`)));
+  if (needle === undefined) needles.set(name, (needle = { bytes: Buffer.from(`\n${name}`), lastAt: 0 }));
   return needle;
 }
 
@@ -76,25 +83,41 @@ function isSeries(page: Buffer, at: number, needle: Buffer): boolean {
   return FOLLOWS_NAME.has(page[after] ?? 0) && page.compare(needle, 1, needle.length, at, after) === 0;
 }
 
-/** Where the first line of a name starts; -1 where there is none. */
-function firstLine(page: Buffer, needle: Buffer): number {
-  if (isSeries(page, 0, needle)) return 0;
-  for (let at = page.indexOf(needle); at !== -1; at = page.indexOf(needle, at + needle.length))
+/** Where a name's next line after `from` starts; -1 where there is none. */
+function lineAfter(page: Buffer, needle: Buffer, from: number): number {
+  for (let at = page.indexOf(needle, from); at !== -1; at = page.indexOf(needle, at + needle.length))
     if (FOLLOWS_NAME.has(page[at + needle.length] ?? 0)) return at + 1;
   return -1;
+}
+
+/** Where the first line of a name starts; -1 where there is none. */
+function firstLine(page: Buffer, needle: Needle): number {
+  const { bytes, lastAt } = needle;
+  if (isSeries(page, 0, bytes)) return 0;
+  let at = lineAfter(page, bytes, Math.max(0, lastAt - NEAR_BYTES));
+  if (at === -1 && lastAt > NEAR_BYTES) at = lineAfter(page, bytes, 0);
+  // Lines of the name that precede the place where the search began.
+  while (at > 1) {
+    const before = page.lastIndexOf(NEWLINE, at - 2) + 1;
+    if (!isSeries(page, before, bytes)) break;
+    at = before;
+  }
+  if (at !== -1) needle.lastAt = at;
+  return at;
 }
 
 /** All readable series of one metric name. NaN is no value. The format demands that a metric's lines follow one another. */
 export function seriesOf(page: Buffer, name: string): Series[] {
   const found: Series[] = [];
   const needle = needleOf(name);
+  const { bytes } = needle;
   let at = firstLine(page, needle);
   while (at !== -1) {
     const newline = page.indexOf(NEWLINE, at);
     const end = newline === -1 ? page.length : newline;
-    const series = readSeries(page.toString("utf8", at + needle.length - 1, end));
+    const series = readSeries(page.toString("utf8", at + bytes.length - 1, end));
     if (series !== undefined) found.push(series);
-    at = isSeries(page, end + 1, needle) ? end + 1 : -1;
+    at = isSeries(page, end + 1, bytes) ? end + 1 : -1;
   }
   return found;
 }
