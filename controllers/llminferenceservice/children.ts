@@ -9,6 +9,7 @@ import { buildSchedulerRbac } from "../scheduler/rbac.ts";
 import { buildSchedulerService } from "../scheduler/service.ts";
 import { buildTokenizer } from "../scheduler/tokenizer.ts";
 import type { PartCondition } from "../status/conditions.ts";
+import { CA_BUNDLE_ERROR, buildCaBundle } from "../workload/ca-bundle.ts";
 import { buildClaimTemplate } from "../workload/claim-template.ts";
 import { SINGLE_NODE_ERROR, buildDeployments } from "../workload/deployment.ts";
 import { buildDisruptionBudgets } from "../workload/disruption-budget.ts";
@@ -33,6 +34,7 @@ export interface Step {
 
 /** Everything that serves the model, in the order of creation. */
 export const WORKLOAD_STEPS: readonly Step[] = [
+  { condition: "MainWorkloadReady", reason: CA_BUNDLE_ERROR, builders: [buildCaBundle] },
   { condition: "MainWorkloadReady", reason: "ReconcileCertsError", builders: [buildTlsSecret] },
   { condition: "MainWorkloadReady", reason: "ReconcileManagedDRAError", builders: [buildClaimTemplate] },
   { condition: "WorkerWorkloadReady", reason: MULTI_NODE_ERROR, builders: [buildLeaderWorkerSets] },

@@ -85,8 +85,9 @@ const COMPOSITION_FAULTS: Readonly<Record<CompositionFailureReason, FaultId>> = 
 const NOTHING: Outcome = { children: [], failures: {}, complete: true };
 
 function foreignObject(pass: Pass, object: KubeObject): string | undefined {
-  const { namespace, name } = object.metadata;
-  if (namespace === undefined) return undefined;
+  const { namespace, name, ownerReferences } = object.metadata;
+  // What has no owner belongs to the namespace or to the cluster, and so to every service of it.
+  if (namespace === undefined || ownerReferences === undefined) return undefined;
   const live = pass.cluster.find(resourceOf(object), { namespace, name });
   if (live === undefined || isControlledBy(live, pass.owner.uid)) return undefined;
   return `${object.kind} ${namespace}/${name} exists and is not controlled by this service: delete it, or rename the service`;

@@ -2,9 +2,10 @@ import { posix } from "node:path";
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import { stringAt } from "../composition/json.ts";
-import { named, objectsOf, putNamed, stringMapOf } from "../json-edit.ts";
+import { named, objectsOf, putNamed, stringMapOf, stringsOf } from "../json-edit.ts";
 import type { StringMap } from "../labels.ts";
 import { type Pass, PassError, asJson } from "../llminferenceservice/pass.ts";
+import { CA_BUNDLE } from "./ca-bundle.ts";
 import { env, mount, secretEnv, withEnv, withMount, withVolume } from "./pod.ts";
 
 /** Whose credentials a download uses. */
@@ -164,11 +165,17 @@ function secretOf(pass: Pass, name: string, reason: string): JsonObject {
   return secret;
 }
 
-function caBundle(pass: Pass, started: Initializer, uriSchemes: ReadonlySet<string>): Initializer {
+/** Downloads from S3, and of several things at once, may need authorities of one's own. */
+function mayNeedBundle(container: JsonObject): boolean {
+  const uris = stringsOf(container["args"]).filter((arg) => arg.includes("://"));
+  return uris.length > 1 || uris.some((uri) => uri.startsWith("s3://"));
+}
+
+function caBundle(pass: Pass, started: Initializer): Initializer {
   const configured = pass.global.storageInitializer.caBundleConfigMapName;
   const own = stringAt(named(started.container["env"], "AWS_CA_BUNDLE_CONFIGMAP"), "value");
-  if (!uriSchemes.has("s3") || (configured === "" && own === undefined)) return started;
-  const configMap = own ?? (pass.namespace === pass.settings.systemNamespace ? configured : "global-ca-bundle");
+  if (!mayNeedBundle(started.container) || (configured === "" && own === undefined)) return started;
+  const configMap = own ?? (pass.namespace === pass.settings.systemNamespace ? configured : CA_BUNDLE);
   const bundle = stringAt(named(started.container["env"], "AWS_CA_BUNDLE"), "value");
   const path = bundle === undefined ? pass.global.storageInitializer.caBundleMountPath : posix.dirname(bundle);
   const variables = [env("CA_BUNDLE_CONFIGMAP_NAME", configMap), env("CA_BUNDLE_VOLUME_MOUNT_POINT", path)];
@@ -176,13 +183,6 @@ function caBundle(pass: Pass, started: Initializer, uriSchemes: ReadonlySet<stri
     pod: withVolume(started.pod, { name: "cabundle-cert", configMap: { name: configMap } }),
     container: withMount(withEnv(started.container, variables), mount("cabundle-cert", path, { readOnly: true })),
   };
-}
-
-function schemesOf(container: JsonObject): ReadonlySet<string> {
-  const args = Array.isArray(container["args"]) ? container["args"] : [];
-  return new Set(
-    args.flatMap((arg) => (typeof arg === "string" && arg.includes("://") ? [arg.slice(0, arg.indexOf("://"))] : [])),
-  );
 }
 
 /**
@@ -204,5 +204,5 @@ export function withCredentials(
     (result, name) => secretApplied(pass, result, secretOf(pass, name, reason)),
     role,
   );
-  return caBundle(pass, credentialed, schemesOf(credentialed.container));
+  return caBundle(pass, credentialed);
 }
