@@ -95,7 +95,8 @@ export interface Decision {
 
 /** A routed request after its decision: survives until `onComplete`. */
 export interface Ticket {
-  readonly request: SchedulingRequest;
+  /** Without its body, which may be large and is not needed any more: many requests wait for long answers. */
+  readonly request: Omit<SchedulingRequest, "body">;
   /** First target of the primary profile. */
   readonly slot: number;
   readonly generation: number;

@@ -1,6 +1,8 @@
+import { LruSet } from "./lru-set.ts";
+
 /** Prompt blocks that each endpoint is believed to hold, by slot; least recently used blocks go first. */
 export class PrefixIndex {
-  readonly #blocks = new Map<number, Map<number, true>>();
+  readonly #blocks = new Map<number, LruSet>();
   #size = 0;
 
   /** Leading blocks of `hashes` that the slot holds. */
@@ -18,17 +20,10 @@ export class PrefixIndex {
   /** Notes the blocks as just used. The head is refreshed last, since without it the rest cannot be found. */
   add(slot: number, hashes: readonly number[], capacity: number): void {
     let held = this.#blocks.get(slot);
-    if (held === undefined) this.#blocks.set(slot, (held = new Map()));
+    if (held === undefined) this.#blocks.set(slot, (held = new LruSet()));
     const before = held.size;
-    for (let index = Math.min(hashes.length, capacity) - 1; index >= 0; index--) {
-      const hash = hashes[index] ?? 0;
-      held.delete(hash);
-      held.set(hash, true);
-    }
-    for (const oldest of held.keys()) {
-      if (held.size <= capacity) break;
-      held.delete(oldest);
-    }
+    for (let index = Math.min(hashes.length, capacity) - 1; index >= 0; index--) held.use(hashes[index]!);
+    held.trim(capacity);
     this.#size += held.size - before;
   }
 

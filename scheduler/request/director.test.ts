@@ -85,6 +85,12 @@ describe("director with the default configuration", () => {
     expect(decision.scores?.get("10.0.0.2:8000")).toBeCloseTo(2 * 0.75 + 2 * 0.45 + 3, 6);
   });
 
+  test("keeps no body of a request that waits for its answer", async () => {
+    const { ticket } = await directorOf(filledStore(), []).handle(request("a prompt that is gone"));
+    expect(ticket).toMatchObject({ request: { id: "r1" } });
+    expect(ticket).not.toHaveProperty("request.body");
+  });
+
   test("refuses where no endpoint is left", () => {
     const director = directorOf(filledStore(), []);
     expect(() => director.handle(request("x", ["10.9.9.9"]))).toThrow(RequestError);

@@ -204,7 +204,8 @@ export function createDirector(options: DirectorOptions): Director {
     const { cycle } = pipeline;
     const slot = primary.slots[0] ?? 0;
     const generation = store.generation[slot] ?? 0;
-    const ticket: RoutedTicket = { request, slot, generation, states: [], pipeline };
+    const { body: _, ...kept } = request;
+    const ticket: RoutedTicket = { request: kept, slot, generation, states: [], pipeline };
     const targets = Array.from(primary.slots.subarray(0, primary.targetCount), (target) => store.metadata(target));
     const addresses = targets.map(({ hostPort }) => hostPort);
     const headers = new HeaderChanges();
