@@ -16,7 +16,7 @@ import { PLUGINS } from "./plugins/registry.ts";
 import type { Director } from "./request/types.ts";
 import { LOG_LEVEL_PATH, logLevelPage } from "./server/log-level-page.ts";
 import { createMetricsAuth } from "./server/metrics-auth.ts";
-import type { DebugPage } from "./server/metrics-server.ts";
+import type { Authorize, DebugPage } from "./server/metrics-server.ts";
 
 /** What the deciding side is made from. */
 export interface CoreSettings {
@@ -25,7 +25,8 @@ export interface CoreSettings {
   readonly configText: string | undefined;
   /** Plugin types that a configuration may use. */
   readonly registry: PluginRegistry;
-  readonly client: KubeClient;
+  /** Connects to the cluster, once; rejects without a usable kubeconfig. Not called where no cluster is needed. */
+  readonly connect: () => Promise<KubeClient>;
   readonly metrics: MetricsRegistry;
   readonly logger: Logger;
 }
@@ -65,9 +66,10 @@ export async function runScheduler(
 ): Promise<RunningScheduler> {
   const metrics = createMetricsRegistry();
   metrics.collectProcessMetrics();
-  const client = createKubeClient(await loadKubeConfig());
+  let client: KubeClient | undefined;
+  const connect = async (): Promise<KubeClient> => (client ??= createKubeClient(await loadKubeConfig()));
   const registry = await withModules(PLUGINS, options.pluginModules);
-  const core = await createCore({ options, configText: readConfig(options), registry, client, metrics, logger });
+  const core = await createCore({ options, configText: readConfig(options), registry, connect, metrics, logger });
   const tracing = await startTraces(options, logger);
   const front = await startFront({
     host,
@@ -77,8 +79,7 @@ export async function runScheduler(
     parsers: core.parsers,
     state: () => ({ live: core.live(), ready: core.ready() }),
     pages: new Map([...core.pages, [LOG_LEVEL_PATH, logLevelPage(logger)]]),
-    // A loopback address is reachable from this machine alone, where reading the page gives nothing away.
-    authorize: options.metricsAuth && !isLoopback(host) ? createMetricsAuth(client, logger, Date.now) : undefined,
+    authorize: options.metricsAuth ? authorizer(host, client, logger) : undefined,
     metrics,
     logger,
   }).catch(async (error: unknown) => {
@@ -104,6 +105,11 @@ async function startTraces(options: SchedulerOptions, logger: Logger): Promise<T
   if (settings === undefined) return undefined;
   logger.info("tracing", { ...settings });
   return await startTracing(settings);
+}
+
+/** A loopback address is reachable from this machine alone; and without a cluster there is nobody to ask. */
+function authorizer(host: string, client: KubeClient | undefined, logger: Logger): Authorize | undefined {
+  return client === undefined || isLoopback(host) ? undefined : createMetricsAuth(client, logger, Date.now);
 }
 
 const isLoopback = (host: string): boolean => host === "::1" || (isIP(host) === 4 && host.startsWith("127."));

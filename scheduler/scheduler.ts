@@ -7,6 +7,7 @@ import { Activity } from "./datalayer/activity.ts";
 import type { Discovery } from "./datalayer/discovery.ts";
 import { EndpointStore } from "./datalayer/endpoint-store.ts";
 import { endpointsPage, startFleetReports } from "./datalayer/fleet-report.ts";
+import { fileSourceOf, startFileDiscovery } from "./datalayer/file-discovery.ts";
 import { createPageClient } from "./datalayer/page-client.ts";
 import { type PolicyWatch, startPolicyWatch } from "./datalayer/policy-watch.ts";
 import { startPoolWatch, startSelectorWatch } from "./datalayer/pool-watch.ts";
@@ -30,8 +31,8 @@ import { reusing } from "./scheduling/plugin-metrics.ts";
 import type { DebugPage } from "./server/metrics-server.ts";
 
 const SEEDS = 2 ** 32;
-const METRICS_SOURCES = ["metrics-data-source", "multicluster-metrics-data-source"];
-const EXTRACTORS = ["core-metrics-extractor", "model-server-protocol-metrics"];
+/** Where another cluster's scheduler is read unless its parameters say otherwise. */
+const CLUSTER_SOURCE = { scheme: "https", insecureSkipVerify: false };
 const DECISIONS_PAGE = "the newest decisions (?limit=); how one of them came about (?id=REQUEST_ID)";
 const PLUGINS_PAGE = "state of each plugin with its type and the time";
 /** Name of a pool that nothing names. */
@@ -41,7 +42,7 @@ const DEFAULT_POOL_NAME = "epp";
  * Wires configuration, pool, metrics and director. Throws for a configuration that cannot be used; the error lists all that is
  * wrong with it.
  */
-export function createScheduler(settings: CoreSettings): Core {
+export async function createScheduler(settings: CoreSettings): Promise<Core> {
   const { options, metrics, logger } = settings;
   const store = new EndpointStore();
   const activity = new Activity();
@@ -67,7 +68,7 @@ export function createScheduler(settings: CoreSettings): Core {
   };
   live.load(settings.configText, take);
   store.subscribe(toldOf(() => current().pipeline.plugins));
-  const pool = startDiscovery(settings, store);
+  const pool = await startDiscovery(settings, current().config, store);
   const { stalenessMs } = options;
   registerFleetMetrics({ registry: metrics, store, poolName: poolNameOf(settings), stalenessMs, now });
   const stopReports = startFleetReports({
@@ -78,7 +79,7 @@ export function createScheduler(settings: CoreSettings): Core {
     logger,
     everyMs: options.refreshPoolMetricsMs,
   });
-  const policies = startPolicies(settings);
+  const policies = current().config.discovery === undefined ? await startPolicies(settings) : undefined;
   const decisions = new DecisionLog({
     logger: logger.child({ logger: "director" }),
     staleAfterMs: stalenessMs,
@@ -108,6 +109,7 @@ export function createScheduler(settings: CoreSettings): Core {
     },
     pages: new Map<string, DebugPage>([
       ["/config", { about: "configuration in effect, and how its last reading ended", render: () => live.page() }],
+      ["/debug/config", { about: "the same", render: () => live.page() }],
       ["/debug/decisions", { about: DECISIONS_PAGE, render: (query) => decisions.page(query) }],
       ["/debug/endpoints", { about: "endpoints with their metrics", render: () => endpointsPage(store, now()) }],
       ["/debug/plugins", { about: "state of each plugin", render: () => current().pipeline.dump() }],
@@ -170,24 +172,29 @@ function toldOf(plugins: () => readonly Plugin[]): EndpointListener {
   };
 }
 
-function startDiscovery({ options, client, logger }: CoreSettings, store: EndpointStore): Discovery {
+/** Endpoints come from a file where the configuration says so, else from the cluster. */
+async function startDiscovery(
+  { options, connect, logger }: CoreSettings,
+  { discovery, plugins }: SchedulerConfig,
+  store: EndpointStore,
+): Promise<Discovery> {
   const { source, modelServerMetrics } = options;
-  const watch = {
-    client,
-    namespace: source.namespace,
-    store,
-    metricsPort: modelServerMetrics.port ?? 0,
-    logger: logger.child({ logger: "pool" }),
-  };
+  const log = logger.child({ logger: "pool" });
+  const plugin = plugins.find(({ name }) => name === discovery);
+  if (plugin !== undefined) return startFileDiscovery(fileSourceOf(plugin), store, log);
+  const client = await connect();
+  const metricsPort = modelServerMetrics.port ?? 0;
+  const watch = { client, namespace: source.namespace, store, metricsPort, logger: log };
   return source.kind === "pool"
     ? startPoolWatch(watch, source)
     : startSelectorWatch(watch, source.selector, source.targetPorts);
 }
 
 /** Objectives and rewrites refer to a pool: without one there are none. */
-function startPolicies({ options, client, logger }: CoreSettings): PolicyWatch | undefined {
+async function startPolicies({ options, connect, logger }: CoreSettings): Promise<PolicyWatch | undefined> {
   const { source } = options;
-  return source.kind === "pool" ? startPolicyWatch(client, source, logger.child({ logger: "policy" })) : undefined;
+  if (source.kind !== "pool") return undefined;
+  return startPolicyWatch(await connect(), source, logger.child({ logger: "policy" }));
 }
 
 /** A fleet that is selected by labels is called after the Deployment of this process. */
@@ -202,14 +209,15 @@ function startScraping(
   store: EndpointStore,
   activity: Activity,
 ): () => void {
-  const parametersOf = (types: readonly string[]): Readonly<Record<string, unknown>> | undefined =>
-    types.map((type) => config.dataLayer.get(type)).find((parameters) => parameters !== undefined);
+  const { dataLayer } = config;
+  const cluster = dataLayer.get("multicluster-metrics-data-source");
   const { pages, engines, pace } = dataLayerSettings({
     flags: options.modelServerMetrics,
     refreshMs: options.refreshMetricsMs,
     stalenessMs: options.stalenessMs,
-    source: parametersOf(METRICS_SOURCES),
-    extractor: parametersOf(EXTRACTORS),
+    source: cluster === undefined ? dataLayer.get("metrics-data-source") : { ...CLUSTER_SOURCE, ...cluster },
+    extractor: dataLayer.get("core-metrics-extractor"),
+    multicluster: dataLayer.get("multicluster-metrics-extractor"),
     certificateFolders: process.env.SSL_CERT_DIR,
   });
   logger.info("Data layer: ENABLED", { scheme: pages.scheme, path: pages.path, ...pace });

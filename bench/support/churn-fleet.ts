@@ -204,9 +204,13 @@ export class ChurningFleet {
   async #send(method: string, path: string, body: unknown): Promise<void> {
     const type = method === "PATCH" ? "application/merge-patch+json" : "application/json";
     const init = body === undefined ? {} : { body: JSON.stringify(body) };
-    const response = await fetch(`${this.#api.url}${path}`, { method, headers: { "content-type": type }, ...init });
+    const once = (): Promise<Response> =>
+      fetch(`${this.#api.url}${path}`, { method, headers: { "content-type": type }, ...init });
+    // A kept connection may be closed just as it is used.
+    const response = await once().catch(() => once());
     const text = await response.text();
-    if (!response.ok) throw new Error(`${method} ${path}: ${text}`);
+    const repeated = (method === "DELETE" && response.status === 404) || (method === "POST" && response.status === 409);
+    if (!response.ok && !repeated) throw new Error(`${method} ${path}: ${text}`);
   }
 }
 

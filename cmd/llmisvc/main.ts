@@ -4,6 +4,8 @@ import { runLint } from "./lint.ts";
 import { playground } from "./playground.ts";
 import { presets } from "./presets.ts";
 import { render } from "./render.ts";
+import { top } from "./top.ts";
+import { why } from "./why.ts";
 
 interface Command {
   /** One line for the list of commands. */
@@ -14,6 +16,8 @@ interface Command {
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   playground: { summary: "start everything on this machine", run: playground },
+  why: { summary: "tell why a request went where it went", run: why },
+  top: { summary: "show the endpoints of services, their load and how often they are picked", run: top },
   doctor: { summary: "name what is wrong in a cluster, why, and what to do", run: doctor },
   render: { summary: "show what the operator makes of services, and what a change changes", run: render },
   presets: { summary: "write the presets of this version as YAML", run: presets },

@@ -26,7 +26,12 @@ const FORMER = [
   "config.apix.gateway-api-inference-extension.sigs.k8s.io/v1alpha1",
 ];
 const KIND = "EndpointPickerConfig";
-const DATA_LAYER = ["metrics-data-source", "core-metrics-extractor"];
+const DATA_LAYER = [
+  "metrics-data-source",
+  "core-metrics-extractor",
+  "multicluster-metrics-data-source",
+  "multicluster-metrics-extractor",
+];
 const NO_STAGES = { decode: "decode", prefill: "prefill", encode: "encode" };
 
 /** What a reading depends on besides the document. */
@@ -137,6 +142,7 @@ function rawDataLayer(plugins: PluginTable): ReadonlyMap<string, Readonly<Record
   return new Map(
     plugins
       .all()
-      .flatMap(({ type, given }) => (DATA_LAYER.includes(type) && isRecord(given) ? [[type, given] as const] : [])),
+      .filter(({ type, declared }) => declared && DATA_LAYER.includes(type))
+      .map(({ type, given }) => [type, isRecord(given) ? given : {}] as const),
   );
 }

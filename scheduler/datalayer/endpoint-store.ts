@@ -39,6 +39,8 @@ export class EndpointStore implements EndpointColumns {
   cacheNumBlocks: Float64Array = new Float64Array(INITIAL_CAPACITY);
   maxActiveModels: Float64Array = new Float64Array(INITIAL_CAPACITY);
   generation: Uint32Array = new Uint32Array(INITIAL_CAPACITY);
+  /** Requests that were sent to the endpoint. */
+  picks: Float64Array = new Float64Array(INITIAL_CAPACITY);
   readonly #attributes = new Map<string, Float64Array>();
   readonly #entries: (Entry | undefined)[] = [];
   readonly #free: number[] = [];
@@ -155,6 +157,11 @@ export class EndpointStore implements EndpointColumns {
     this.updatedAtMs[slot] = nowMs;
   }
 
+  /** Counts a request that is sent to the endpoint. */
+  picked(slot: number): void {
+    this.picks[slot] = (this.picks[slot] ?? 0) + 1;
+  }
+
   #entry(slot: number): Entry {
     const entry = this.#entries[slot];
     if (entry === undefined) throw new Error(`no endpoint in slot ${slot}`);
@@ -186,6 +193,7 @@ export class EndpointStore implements EndpointColumns {
     else ranks.add(key);
     for (const column of COLUMNS) this[column][slot] = 0;
     for (const column of LOAD) this[column][slot] = this.#mean(this[column]);
+    this.picks[slot] = 0;
     for (const column of this.#attributes.values()) column[slot] = NaN;
     for (const listener of this.#listeners) listener.onEndpointAdded(slot);
     return slot;
@@ -236,7 +244,7 @@ export class EndpointStore implements EndpointColumns {
       result.set(column);
       return result;
     };
-    for (const column of CACHE) this[column] = longer(this[column], 0);
+    for (const column of [...CACHE, "picks"] as const) this[column] = longer(this[column], 0);
     this.#allocateLoad(length);
     for (const [name, column] of this.#attributes) this.#attributes.set(name, longer(column, NaN));
     const generation = new Uint32Array(length);

@@ -1,5 +1,6 @@
 import { readFileSync, statSync, watch } from "node:fs";
 import { dirname } from "node:path";
+import { isRecord } from "../framework/parameters.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Discovery } from "./discovery.ts";
 import { type EndpointFileKind, MAX_FILE_BYTES, readEndpointFile } from "./endpoint-file.ts";
@@ -11,6 +12,19 @@ export interface FileSource {
   /** Whether changes of the file are taken over. */
   readonly watchFile: boolean;
   readonly kind: EndpointFileKind;
+}
+
+/** The source that a discovery plugin's type and parameters describe. */
+export function fileSourceOf({
+  type,
+  parameters,
+}: {
+  readonly type: string;
+  readonly parameters: unknown;
+}): FileSource {
+  const { path = "", watchFile = false } = isRecord(parameters) ? parameters : {};
+  const kind = type.startsWith("multicluster") ? "multicluster" : "cluster";
+  return { path: String(path), watchFile: watchFile === true, kind };
 }
 
 /** Writers of a file replace it in several steps. */

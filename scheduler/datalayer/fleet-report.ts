@@ -48,6 +48,8 @@ export interface EndpointView {
   readonly activeModels: readonly string[];
   readonly waitingModels: readonly string[];
   readonly attributes: Readonly<Record<string, number>>;
+  /** Requests that this process sent there. */
+  readonly picks: number;
 }
 
 /** All endpoints with their values. */
@@ -74,6 +76,7 @@ export function endpointsPage(store: EndpointStore, nowMs: number): readonly End
       activeModels: [...store.activeModels(slot)],
       waitingModels: [...store.waitingModels(slot)],
       attributes: Object.fromEntries(store.attributes(slot)),
+      picks: store.picks[slot] ?? 0,
     };
   });
 }

@@ -12,6 +12,7 @@ function settings(given: { args?: readonly string[] } & Partial<DataLayerInput> 
     stalenessMs: options.stalenessMs,
     source: undefined,
     extractor: undefined,
+    multicluster: undefined,
     certificateFolders: undefined,
     ...rest,
   });
@@ -118,6 +119,16 @@ test("engines of the configuration", () => {
   const vllm = engineOf({ "my/engine": "vllm", "llm-d.ai/engine-type": "sglang" }, engines);
   expect([vllm.kvUsage, vllm.lora, vllm.waiting]).toEqual([spec("kv"), [], VLLM.waiting]);
   expect(engineOf({ "llm-d.ai/engine-type": "sglang" }, engines).waiting).toEqual(spec("sglang:num_queue_reqs"));
+});
+
+test("pages of other clusters' schedulers", () => {
+  const { engines } = settings({ multicluster: { queueSizeMetric: "q" } });
+  const engine = engineOf({ "llm-d.ai/engine-type": "sglang" }, engines);
+  expect([engine.waiting, engine.kvUsage]).toEqual([spec("q"), spec("llm_d_epp_average_kv_cache_utilization")]);
+  expect(engine.custom.map(({ attribute }) => attribute)).toEqual([
+    "llm-d.ai/multicluster-queue-size",
+    "llm-d.ai/multicluster-kv-cache-utilization",
+  ]);
 });
 
 test("a metric spec that cannot be read is refused by name", () => {

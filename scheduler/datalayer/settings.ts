@@ -37,6 +37,8 @@ export interface DataLayerInput {
   /** Parameters of the metrics source and of the extractor; absent: not configured. They win over flags. */
   readonly source: Raw | undefined;
   readonly extractor: Raw | undefined;
+  /** Parameters of the extractor of other schedulers' pages, which then takes the place of all engines. */
+  readonly multicluster: Raw | undefined;
   /** Value of SSL_CERT_DIR. */
   readonly certificateFolders: string | undefined;
 }
@@ -82,7 +84,28 @@ function pace({ refreshMs, stalenessMs, source = {} }: DataLayerInput): ScrapePa
   return { intervalMs, idleIntervalMs: Math.max(intervalMs, Math.min(MAX_IDLE_INTERVAL_MS, stalenessMs / 2)) };
 }
 
-function engineTable({ flags, extractor = {} }: DataLayerInput): EngineTable {
+/** Attributes by which plugins know the load of other clusters. */
+const CLUSTER_QUEUE = "llm-d.ai/multicluster-queue-size";
+const CLUSTER_KV_USAGE = "llm-d.ai/multicluster-kv-cache-utilization";
+
+/** An endpoint that is the scheduler of another cluster: its pool's means. */
+function clusterTable(parameters: Raw): EngineTable {
+  const metric = (key: string, fallback: string) => metricSpec(textOf(parameters[key]) ?? fallback);
+  const queue = metric("queueSizeMetric", "llm_d_epp_average_queue_size");
+  const kvUsage = metric("kvCacheUtilizationMetric", "llm_d_epp_average_kv_cache_utilization");
+  const custom = [
+    { attribute: CLUSTER_QUEUE, metric: queue },
+    { attribute: CLUSTER_KV_USAGE, metric: kvUsage },
+  ];
+  return {
+    engines: new Map(),
+    labels: [],
+    fallback: { ...UNKNOWN_ENGINE, waiting: [queue], kvUsage: [kvUsage], custom },
+  };
+}
+
+function engineTable({ flags, extractor = {}, multicluster }: DataLayerInput): EngineTable {
+  if (multicluster !== undefined) return clusterTable(multicluster);
   const engines = new Map(ENGINES);
   engines.set("vllm", withFlags(VLLM, flags));
   const configured = Array.isArray(extractor["engineConfigs"]) ? extractor["engineConfigs"] : [];

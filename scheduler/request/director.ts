@@ -223,6 +223,7 @@ export function createDirector(options: DirectorOptions): Director {
       each(ticket, (plugin, own) => plugin.onComplete?.(own, UNSENT));
       throw failure;
     }
+    store.picked(slot);
     const routed = {
       ticket,
       endpoint: chosen(slot),
@@ -291,7 +292,9 @@ export function createDirector(options: DirectorOptions): Director {
     handleBodyless: (subset) => {
       options.onRequest?.(options.now());
       const count = collect(subset, NO_PODS);
-      return chosen(candidates[Math.floor(options.pipeline().cycle.random.next() * count)] ?? 0);
+      const slot = candidates[Math.floor(options.pipeline().cycle.random.next() * count)] ?? 0;
+      store.picked(slot);
+      return chosen(slot);
     },
     get wantsResponseBody() {
       return options.pipeline().wantsResponseBody;

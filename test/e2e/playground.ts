@@ -11,6 +11,8 @@ const MARKER = "LLMISVC_TEST_RUN";
 export interface TestPlayground {
   readonly process: Running;
   readonly folder: string;
+  /** Environment that points kubectl and the command line at it. */
+  readonly env: Readonly<Record<string, string>>;
   /** Runs kubectl; throws with its output when it fails. Returns the standard output. */
   kubectl(...args: readonly string[]): Promise<string>;
   /** Runs kubectl with `input` on its standard input, and returns whatever came of it. */
@@ -105,6 +107,7 @@ function handle(running: Running, folder: string, kubeconfig: string, runId: str
   return {
     process: running,
     folder,
+    env,
     kubectl,
     tryKubectl,
     edit,

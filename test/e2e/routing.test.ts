@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { describeWithKubectl } from "./kubectl.ts";
 import { routedService } from "./manifests.ts";
-import { type TestPlayground, apply, post, readyUrl, startPlayground } from "./playground.ts";
+import { type TestPlayground, SERVER, apply, post, readyUrl, startPlayground } from "./playground.ts";
+import { ROOT, run } from "./process.ts";
 
 /** 4 KB of words that differ in their first block from any other seed's. */
 const prefix = (seed: string): string => `${seed} `.repeat(Math.ceil(4096 / (seed.length + 1)));
@@ -31,6 +32,32 @@ describeWithKubectl("where requests land", () => {
     for (let index = 0; index < 20; index++) pods.push(await podOf(url, "sharing", `${shared} question ${index}`));
     expect(new Set(pods).size).toBe(1);
   }, 90_000);
+
+  // A real API server passes nothing on to loopback addresses, which these pods have.
+  const testProxied = SERVER === "embedded" ? test : test.skip;
+
+  testProxied(
+    "kubectl llmisvc why and top tell where a request went",
+    async () => {
+      const url = await serve("explained");
+      const headers = { "x-request-id": "why-1", "x-llm-d-explain": "true" };
+      const answer = await post(`${url}/v1/completions`, { model: "explained", prompt: "why", max_tokens: 1 }, headers);
+      expect(answer.status).toBe(200);
+      const env = { ...playground.env, PATH: `${ROOT}bin:${process.env.PATH ?? ""}` };
+      const plugin = (...args: readonly string[]) => run("kubectl", ["llmisvc", ...args], { env });
+      const told = await plugin("why", "why-1", "-n", "default");
+      expect(told.stderr).toBe("");
+      expect(told.stdout).toContain("request why-1");
+      expect(told.stdout).toMatch(new RegExp(`${answer.headers.get("x-inference-pod") ?? "?"}\\S* .*picked`));
+      expect((await plugin("why", "why-1", "-n", "default", "-o", "json")).stdout).toContain('"freshness"');
+      const unknown = await plugin("why", "nobody", "-n", "default");
+      expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining('"nobody"')]);
+      const table = (await plugin("top", "explained", "-n", "default", "--interval=0.1")).stdout;
+      expect(table.trim().split("\n")).toHaveLength(4);
+      expect(table).toMatch(/^explained +explained-/m);
+    },
+    90_000,
+  );
 
   test("requests with one prefix spill to other pods when theirs is saturated", async () => {
     const url = await serve("spilling", [

@@ -17,4 +17,5 @@ export const metricsSource = (defaults: Parameters<typeof httpSource>[0]) =>
     caCertPath: text({ doc: "Certificates that are trusted.", default: "" }),
     clientCertPath: text({ doc: "Own certificate.", default: "" }),
     clientKeyPath: text({ doc: "Its key.", default: "" }),
+    bearerTokenFile: text({ doc: "File of a token that is sent along; followed.", default: "" }),
   });

@@ -7,6 +7,6 @@ export const multiclusterMetricsDataSource = definePlugin({
   kinds: ["data-source"],
   stability: "alpha",
   description: "Reads the metrics pages of other clusters' schedulers.",
-  limits: "not read: multi-cluster attributes are absent",
+  handledBy: "the metrics scraper",
   parameters: metricsSource({ scheme: "https", path: "/metrics", port: 0, skip: false }),
 });

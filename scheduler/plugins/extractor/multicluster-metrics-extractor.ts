@@ -7,7 +7,7 @@ export const multiclusterMetricsExtractor = definePlugin({
   kinds: ["extractor"],
   stability: "alpha",
   description: "Takes queue and KV cache of a cluster out of its scheduler's metrics.",
-  limits: "not read: multi-cluster attributes are absent",
+  handledBy: "the metrics scraper",
   parameters: object({
     kvCacheUtilizationMetric: text({ doc: "KV cache usage.", default: "llm_d_epp_average_kv_cache_utilization" }),
     queueSizeMetric: text({ doc: "Waiting requests.", default: "llm_d_epp_average_queue_size" }),

@@ -1,0 +1,133 @@
+import { createKubeClient, currentNamespace, loadKubeConfig } from "../../kube/http-client.ts";
+import type { KubeClient } from "../../kube/client.ts";
+import { KINDS } from "../../kube/resources.ts";
+import { KubeError, type KubeObject } from "../../kube/types.ts";
+import {
+  COMPONENT_LABEL,
+  COMPONENTS,
+  NAME_LABEL,
+  PART_OF,
+  PART_OF_LABEL,
+  SCHEDULER_POD_COMPONENT,
+} from "../../controllers/labels.ts";
+
+/** Which schedulers are asked. */
+export interface SchedulerQuery {
+  /** Address of one scheduler's metrics port; wins over everything else. */
+  readonly url: string | undefined;
+  /** For `url`: a token for `Authorization: Bearer`. */
+  readonly token: string | undefined;
+  /** Undefined: that of the context. */
+  readonly namespace: string | undefined;
+  readonly allNamespaces: boolean;
+  /** Names of services; none: all. */
+  readonly services: readonly string[];
+  readonly context: string | undefined;
+}
+
+/** The debug pages of one scheduler process. */
+export interface SchedulerPages {
+  /** Pod of the scheduler, or the address asked for. */
+  readonly name: string;
+  readonly service: string;
+  /** A page as JSON; undefined: there is nothing of what the query asks for. Rejects with `Error` that says what to do. */
+  read(path: string): Promise<unknown>;
+}
+
+/** Flags of the query, for `parseArgs`. */
+export const QUERY_OPTIONS = {
+  url: { type: "string" },
+  token: { type: "string" },
+  namespace: { type: "string", short: "n" },
+  "all-namespaces": { type: "boolean", short: "A", default: false },
+  context: { type: "string" },
+} as const;
+
+/** The lines of a usage text about them. */
+export const QUERY_USAGE = `  -n, --namespace NAME       namespace of the service (default: that of the context)
+  -A, --all-namespaces       look in all namespaces
+  --context NAME             context of the kubeconfig
+  --url URL                  metrics port of one scheduler, such as http://127.0.0.1:9090, in place of the cluster
+  --token TOKEN              bearer token for --url`;
+
+const METRICS_PORT = 9090;
+
+/** Finds the schedulers through the API server's proxy of pods, or the one at `url`. Rejects with `Error` when there is none. */
+export async function findSchedulers(query: SchedulerQuery): Promise<readonly SchedulerPages[]> {
+  if (query.url !== undefined) return [pagesAt(query.url, query.token)];
+  const config = await loadKubeConfig({ context: query.context });
+  const namespace = query.allNamespaces ? undefined : (query.namespace ?? currentNamespace(config));
+  const client = createKubeClient(config);
+  const { items } = await client.list(KINDS.Pod, { namespace, labelSelector: selectorOf(query.services) });
+  const running = items.filter(({ status, metadata }) => isRunning(status) && metadata.deletionTimestamp === undefined);
+  if (running.length > 0) return running.map((pod) => pagesOf(client, pod));
+  const of = query.services.length === 0 ? "" : ` of ${query.services.join(", ")}`;
+  const where = namespace === undefined ? "any namespace" : `namespace ${namespace}`;
+  throw new Error(`no running scheduler${of} in ${where}; name the namespace with -n, or use -A or --url`);
+}
+
+function selectorOf(services: readonly string[]): string {
+  const components = `${COMPONENT_LABEL} in (${SCHEDULER_POD_COMPONENT},${COMPONENTS.scheduler})`;
+  const names = services.length === 0 ? [] : [`${NAME_LABEL} in (${services.join(",")})`];
+  return [`${PART_OF_LABEL}=${PART_OF}`, components, ...names].join(",");
+}
+
+const isRunning = (status: unknown): boolean =>
+  typeof status === "object" && status !== null && "phase" in status && status.phase === "Running";
+
+function pagesAt(url: string, token: string | undefined): SchedulerPages {
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  return {
+    name: url,
+    service: "",
+    read: async (path) => {
+      const response = await fetch(new URL(path, url), { headers });
+      if (response.status === 404) return undefined;
+      if (response.ok) return await response.json();
+      const remedy =
+        response.status === 401 || response.status === 403 ? "; give a token that may read it with --token" : "";
+      throw new Error(`${url}${path}: status ${response.status}${remedy}`);
+    },
+  };
+}
+
+function pagesOf(client: Pick<KubeClient, "getRaw">, { metadata, spec }: KubeObject): SchedulerPages {
+  const { namespace = "", name, labels = {} } = metadata;
+  const base = `/api/v1/namespaces/${namespace}/pods/${name}:${metricsPortOf(spec)}/proxy`;
+  return {
+    name: `${namespace}/${name}`,
+    service: labels[NAME_LABEL] ?? "",
+    read: async (path) => {
+      try {
+        return await client.getRaw(`${base}${path}`);
+      } catch (error) {
+        if (!(error instanceof KubeError)) throw error;
+        if (error.code === 404) return undefined;
+        if (error.code !== 401) throw new Error(`scheduler ${namespace}/${name}: ${error.message}`, { cause: error });
+        throw new Error(askForToken(namespace, name), { cause: error });
+      }
+    },
+  };
+}
+
+/** The API server keeps tokens to itself, so a scheduler that asks who reads has to be reached without its proxy. */
+function askForToken(namespace: string, name: string): string {
+  return [
+    `scheduler ${namespace}/${name} asks for a token, which the API server does not pass on; use`,
+    `  kubectl -n ${namespace} port-forward pod/${name} ${METRICS_PORT} &`,
+    `  llmisvc … --url http://127.0.0.1:${METRICS_PORT} --token "$(kubectl create token SERVICE_ACCOUNT)"`,
+    "with a service account that may get the URL /debug/*",
+  ].join("\n");
+}
+
+function metricsPortOf(spec: unknown): number {
+  const containers = (spec as { readonly containers?: readonly { readonly ports?: readonly Port[] }[] } | undefined)
+    ?.containers;
+  const ports = (containers ?? []).flatMap(({ ports }) => ports ?? []);
+  return ports.find(({ name }) => name === "metrics")?.containerPort ?? METRICS_PORT;
+}
+
+interface Port {
+  readonly name?: string;
+  readonly containerPort: number;
+}
