@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
 import { systemClock } from "../kube/clock.ts";
-import { VERBOSITY } from "../telemetry/log.ts";
 import { LiveConfig } from "./config/live-config.ts";
 import type { SchedulerConfig } from "./config/types.ts";
 import { Activity } from "./datalayer/activity.ts";
@@ -221,7 +220,7 @@ function startScraping(
     certificateFolders: process.env.SSL_CERT_DIR,
   });
   logger.info("Data layer: ENABLED", { scheme: pages.scheme, path: pages.path, ...pace });
-  for (const engine of engines.engines.keys()) logger.v(VERBOSITY.verbose, "Registered engine mapping", { engine });
+  for (const engine of engines.engines.keys()) logger.info("Registered engine mapping", { engine });
   return startScraper({
     store,
     pages: createPageClient(pages, () => performance.now()),
