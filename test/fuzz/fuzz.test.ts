@@ -16,10 +16,14 @@ const TARGETS: readonly (readonly [() => Target, number])[] = [
   [() => configTarget(shared("corpus/epp-configs", ".yaml")), 500],
 ];
 
-test.each(TARGETS)("%p stands damaged inputs", async (create, iterations) => {
-  const { failures } = await fuzz(create(), { seed: 7, iterations, maxMs: 10_000 });
-  expect(failures).toEqual([]);
-}, 60_000);
+test.each(TARGETS)(
+  "%p stands damaged inputs",
+  async (create, iterations) => {
+    const { failures } = await fuzz(create(), { seed: 7, iterations, maxMs: 10_000 });
+    expect(failures).toEqual([]);
+  },
+  60_000,
+);
 
 test("a failing attempt is told with its number, and comes again", async () => {
   const target: Target = {
