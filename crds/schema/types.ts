@@ -64,6 +64,7 @@ export interface JsonSchema {
 export type FieldErrorKind =
   | "Required"
   | "Invalid"
+  | "TypeInvalid"
   | "NotSupported"
   | "Forbidden"
   | "Duplicate"
@@ -85,6 +86,7 @@ export interface FieldError {
 const LABELS: Readonly<Record<FieldErrorKind, string>> = {
   Required: "Required value",
   Invalid: "Invalid value",
+  TypeInvalid: "Invalid value",
   NotSupported: "Unsupported value",
   Forbidden: "Forbidden",
   Duplicate: "Duplicate value",
@@ -96,6 +98,7 @@ const LABELS: Readonly<Record<FieldErrorKind, string>> = {
 const REASONS: Readonly<Record<FieldErrorKind, string>> = {
   Required: "FieldValueRequired",
   Invalid: "FieldValueInvalid",
+  TypeInvalid: "FieldValueTypeInvalid",
   NotSupported: "FieldValueNotSupported",
   Forbidden: "FieldValueForbidden",
   Duplicate: "FieldValueDuplicate",

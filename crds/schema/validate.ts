@@ -54,7 +54,13 @@ function hasType(walk: Walk, node: SchemaNode, value: Json, at: Segment | undefi
   if (node.types.length === 0) return true;
   const actual = typeName(value);
   if (node.types.includes(actual) || (actual === "integer" && node.types.includes("number"))) return true;
-  invalid(walk, at, actual, `must be of type ${node.types.join(",")}: "${actual}"`);
+  report(
+    walk,
+    at,
+    "TypeInvalid",
+    actual,
+    `${pathText(at)} in body must be of type ${node.types.join(",")}: "${actual}"`,
+  );
   return false;
 }
 
