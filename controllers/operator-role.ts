@@ -12,7 +12,7 @@ export interface PolicyRule {
   readonly resourceNames?: readonly string[];
 }
 
-const READ = ["get", "list", "watch"] as const;
+const WATCH = ["list", "watch"] as const;
 /** Server-side apply is a patch, which creates what is not there. */
 const WRITE = ["create", "patch", "delete"] as const;
 
@@ -25,13 +25,15 @@ const AUTH_DELEGATOR = "system:auth-delegator";
  */
 export function operatorRules(): readonly PolicyRule[] {
   return merged([
-    ...operatorWatches("").map(({ resource }) => rule(resource, READ)),
+    ...operatorWatches("").map(({ resource, keeps }) => rule(resource, keeps === "names" ? ["get", ...WATCH] : WATCH)),
     ...[...CHILD_KINDS, KINDS.ClusterRoleBinding].map((resource) => rule(resource, WRITE)),
     rule(KINDS.Event, ["list", "create", "patch"]),
     { apiGroups: [GROUP], resources: ["llminferenceservices"], verbs: ["patch"] },
     { apiGroups: [GROUP], resources: ["llminferenceservices/status"], verbs: ["update"] },
     { apiGroups: [GROUP], resources: ["llminferenceservices/finalizers"], verbs: ["update"] },
-    { apiGroups: [GROUP], resources: ["llminferenceserviceconfigs"], verbs: ["create", "patch"] },
+    { apiGroups: [GROUP], resources: ["llminferenceserviceconfigs"], verbs: ["get", "create", "patch"] },
+    { apiGroups: [GROUP], resources: ["llminferenceserviceconfigs/status"], verbs: ["update"] },
+    rule(KINDS.CustomResourceDefinition, WATCH),
     rule(KINDS.MutatingWebhookConfiguration, ["get", "create", "patch"]),
     rule(KINDS.ValidatingWebhookConfiguration, ["get", "create", "patch"]),
     { ...rule(KINDS.CustomResourceDefinition, ["get", "patch"]), resourceNames: OUR_DEFINITIONS },

@@ -56,6 +56,8 @@ export interface OperatorOptions {
 export interface Operator {
   /** Whether the webhooks answer and the caches are complete. */
   readonly ready: boolean;
+  /** Port of the webhooks. */
+  readonly webhookPort: number;
   close(): Promise<void>;
 }
 
@@ -76,6 +78,7 @@ class RunningOperator implements Operator {
   #webhooks: WebhookServer | undefined;
   #controllers: readonly Controller[] = [];
   #election: Election | undefined;
+  #unsubscribe: readonly (() => void)[] = [];
   #timers: NodeJS.Timeout[] = [];
   #ready = false;
   #presetSet: PresetSet | undefined;
@@ -104,6 +107,10 @@ class RunningOperator implements Operator {
     return this.#ready;
   }
 
+  get webhookPort(): number {
+    return this.#webhooks?.port ?? 0;
+  }
+
   async start(): Promise<void> {
     const { client, settings, webhook, logger } = this.#options;
     const pair = await ensureCertificate(client, settings.systemNamespace, this.#wallMs());
@@ -126,6 +133,7 @@ class RunningOperator implements Operator {
   }
 
   async #closeControllers(): Promise<void> {
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
     await Promise.all(this.#controllers.map((controller) => controller.close()));
   }
 
@@ -224,14 +232,17 @@ class RunningOperator implements Operator {
     });
     this.#controllers = [controller, this.#reconcileConfigs(events)];
     void this.#migrate();
-    this.#cluster.subscribe((resource, change) => {
-      const { own, dependents } = affectedServices(dependencies, resource, change);
-      if (own !== undefined) controller.enqueue(own, change.type === "updated");
-      for (const key of dependents) controller.enqueue(key);
-    });
-    this.#cluster.onDiscovery((resource) => {
-      for (const key of dependencies.of([servedToken(resource)])) controller.enqueue(key);
-    });
+    this.#unsubscribe = [
+      this.#cluster.subscribe((resource, change, isEcho) => {
+        if (isEcho) return;
+        const { own, dependents } = affectedServices(dependencies, resource, change);
+        if (own !== undefined) controller.enqueue(own, change.type === "updated");
+        for (const key of dependents) controller.enqueue(key);
+      }),
+      this.#cluster.onDiscovery((resource) => {
+        for (const key of dependencies.of([servedToken(resource)])) controller.enqueue(key);
+      }),
+    ];
   }
 
   /** Tells in configs who uses them, beginning with all that are there. */

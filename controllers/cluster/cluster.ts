@@ -3,7 +3,7 @@ import type { KubeClient } from "../../kube/client.ts";
 import { type ObjectChange, type Reflector, type ReflectorMetrics, startReflector } from "../../kube/reflector.ts";
 import { KINDS, type Resource, groupOf, gvkText, resourceOf } from "../../kube/resources.ts";
 import { type GroupVersionKind, type KubeObject, type ObjectKey, keyOf } from "../../kube/types.ts";
-import type { Logger } from "../../telemetry/log.ts";
+import { type Logger, describeError } from "../../telemetry/log.ts";
 import { NAME_LABEL, type StringMap, matchesLabels } from "../labels.ts";
 import type { ClusterView } from "../llminferenceservice/pass.ts";
 import type { PodWarning } from "../status/pod-causes.ts";
@@ -11,8 +11,8 @@ import { PodWarnings } from "./pod-warnings.ts";
 import { References } from "./references.ts";
 import { GATEWAY_SERVICE_LABELS, type Watch, isOptional, operatorWatches } from "./watches.ts";
 
-/** Told of every change of every mirrored kind; those that the operator itself wrote are not told. */
-export type ClusterListener = (resource: Resource, change: ObjectChange) => void;
+/** Told of every change of every mirrored kind; `isEcho` where it only shows what the operator itself has written. */
+export type ClusterListener = (resource: Resource, change: ObjectChange, isEcho: boolean) => void;
 
 /** How long a write of our own may outrun the watch that reports it. */
 const WATCH_LAG_MS = 5_000;
@@ -29,9 +29,10 @@ export interface Cluster extends ClusterView {
   forget(resource: Resource, key: ObjectKey): void;
   /** Resolves when every cache holds a complete list. */
   whenSynced(): Promise<void>;
-  subscribe(listener: ClusterListener): void;
+  /** Adds a listener, which is told of the present objects first. The returned function removes it. */
+  subscribe(listener: ClusterListener): () => void;
   /** Tells when the API server begins or ceases to serve a kind, and when Warning Events of a pod are known. */
-  onDiscovery(listener: (resource: Resource) => void): void;
+  onDiscovery(listener: (resource: Resource) => void): () => void;
   close(): Promise<void>;
 }
 
@@ -111,8 +112,10 @@ class MirroredCluster implements Cluster {
   readonly #discovery = new Set<(resource: Resource) => void>();
   readonly #listeners = new Set<ClusterListener>();
   readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #logger: Logger;
 
   constructor({ client, logger, systemNamespace, metrics }: ClusterOptions) {
+    this.#logger = logger;
     this.#references = new References(client);
     const common = { client, logger, metrics };
     for (const watch of operatorWatches(systemNamespace)) this.#mirror(watch, common);
@@ -124,7 +127,7 @@ class MirroredCluster implements Cluster {
       logger,
       current: ({ metadata }) => this.find(KINDS.Pod, metadata),
       onChange: (object) => {
-        for (const listener of this.#listeners) listener(KINDS.Pod, { type: "added", object });
+        for (const listener of this.#listeners) listener(KINDS.Pod, { type: "added", object }, false);
       },
     });
   }
@@ -133,18 +136,16 @@ class MirroredCluster implements Cluster {
     await Promise.all([this.#definitions, ...this.#reflectors()].map((reflector) => reflector.whenSynced()));
   }
 
-  subscribe(listener: ClusterListener): void {
+  subscribe(listener: ClusterListener): () => void {
     this.#listeners.add(listener);
-    for (const mirror of [...this.#mirrors.values()].flat()) {
-      const { resource } = mirror.watch;
-      mirror.reflector.subscribe((change) => {
-        if (!this.#isEcho(mirror.watch, change)) listener(resource, change);
-      });
-    }
+    for (const { watch, reflector } of [...this.#mirrors.values()].flat())
+      for (const object of reflector.cache.list()) listener(watch.resource, { type: "added", object }, false);
+    return () => void this.#listeners.delete(listener);
   }
 
-  onDiscovery(listener: (resource: Resource) => void): void {
+  onDiscovery(listener: (resource: Resource) => void): () => void {
     this.#discovery.add(listener);
+    return () => void this.#discovery.delete(listener);
   }
 
   find(resource: Resource, key: ObjectKey): KubeObject | undefined {
@@ -217,6 +218,10 @@ class MirroredCluster implements Cluster {
       onServed: () => this.#discovery.forEach((listener) => listener(resource)),
       ...(transform === undefined ? {} : { transform }),
     });
+    reflector.subscribe((change) => {
+      const isEcho = this.#isEcho(watch, change);
+      for (const listener of this.#listeners) this.#tell(listener, resource, change, isEcho);
+    });
     const mirrors = this.#mirrors.get(resource);
     if (mirrors === undefined) this.#mirrors.set(resource, [{ watch, reflector }]);
     else mirrors.push({ watch, reflector });
@@ -255,6 +260,15 @@ class MirroredCluster implements Cluster {
     const written = this.#written.get(writtenKey(resource, object.metadata));
     if (written === undefined) return object;
     return isGone(written) ? undefined : written;
+  }
+
+  /** What one listener throws costs the others nothing. */
+  #tell(listener: ClusterListener, resource: Resource, change: ObjectChange, isEcho: boolean): void {
+    try {
+      listener(resource, change, isEcho);
+    } catch (error) {
+      this.#logger.error("listener of the cluster failed", { kind: resource.kind, error: describeError(error) });
+    }
   }
 
   #noteVersion(key: string, version: string): void {

@@ -1,0 +1,214 @@
+import type { Operator } from "../controllers/operator.ts";
+import { KINDS } from "../kube/resources.ts";
+import { KubeError, isNotFound } from "../kube/types.ts";
+import { type OperatorBed, ownedObjects } from "./operator-bed.ts";
+import { SHAPES } from "./service-shapes.ts";
+
+const NAMES = ["a", "b", "c"];
+const STOP = "serving.kserve.io/stop";
+const USER = { fieldManager: "user" };
+
+/** Numbers in [0, 1) that follow from the seed (mulberry32). */
+function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** What a sequence of operations came to. */
+export interface LivesOutcome {
+  /** The operations that were done, for a report of a failure. */
+  readonly trace: readonly string[];
+  /** Owned objects in the end, and what a fresh operator makes of the same services in an empty namespace. */
+  readonly lived: Record<string, unknown>;
+  readonly fresh: Record<string, unknown>;
+  /** Writes of the operator after all was settled, and of one that was started anew. */
+  readonly writesAtRest: readonly string[];
+}
+
+/**
+ * Does random things to services while an operator reconciles them, ending and restarting it at random; then compares what is
+ * there with what a fresh start makes of the same services.
+ */
+export async function runLives(
+  bed: OperatorBed,
+  options: { readonly namespace: string; readonly seed: number; readonly operations: number },
+): Promise<LivesOutcome> {
+  const life = new Life(bed, options.namespace, seeded(options.seed));
+  for (let operation = 0; operation < options.operations; operation++) await life.step();
+  return life.conclude();
+}
+
+const isWrite = ({ method, path }: { method: string; path: string }): boolean =>
+  method !== "GET" && !path.includes("/leases/");
+
+class Life {
+  readonly #bed: OperatorBed;
+  readonly #namespace: string;
+  readonly #random: () => number;
+  readonly #trace: string[] = [];
+  #operator: Operator | undefined;
+
+  constructor(bed: OperatorBed, namespace: string, random: () => number) {
+    this.#bed = bed;
+    this.#namespace = namespace;
+    this.#random = random;
+  }
+
+  #pick<T>(items: readonly T[]): T {
+    return items[Math.floor(this.#random() * items.length)]!;
+  }
+
+  async step(): Promise<void> {
+    this.#operator ??= await this.#bed.start();
+    const operations: readonly (readonly [weight: number, run: () => Promise<string>])[] = [
+      [6, () => this.#put()],
+      [3, () => this.#edit()],
+      [2, () => this.#stopOrStart()],
+      [2, () => this.#delete()],
+      [2, () => this.#meddle()],
+      [2, () => this.#restart()],
+      [3, () => this.#wait()],
+    ];
+    const total = operations.reduce((sum, [weight]) => sum + weight, 0);
+    let left = this.#random() * total;
+    const [, run] = operations.find(([weight]) => (left -= weight) < 0) ?? operations[0]!;
+    this.#trace.push(await run());
+  }
+
+  #key(): { namespace: string; name: string } {
+    return { namespace: this.#namespace, name: this.#pick(NAMES) };
+  }
+
+  /** Creates the service with a random topology, or switches it to one. */
+  async #put(): Promise<string> {
+    const key = this.#key();
+    const shape = this.#pick(Object.keys(SHAPES));
+    const { apiVersion, kind } = KINDS.LLMInferenceService;
+    const live = await this.#bed.client.find(KINDS.LLMInferenceService, key);
+    const what = `${key.name} becomes ${shape}`;
+    if (live?.metadata.deletionTimestamp !== undefined) return `${what}: terminating`;
+    try {
+      if (live === undefined)
+        await this.#bed.client.create({ apiVersion, kind, metadata: key, spec: SHAPES[shape] }, USER);
+      else await this.#bed.client.update({ ...live, spec: SHAPES[shape] }, USER);
+      return what;
+    } catch (error) {
+      return `${what}: ${this.#tolerate(error)}`;
+    }
+  }
+
+  async #edit(): Promise<string> {
+    const replicas = Math.floor(this.#random() * 4);
+    const bodies = [
+      { spec: { labels: { team: `t${replicas}` } } },
+      { spec: { replicas } },
+      { metadata: { labels: { colour: `c${replicas}` } } },
+      { spec: { template: { containers: [{ name: "main", image: `vllm:${replicas}` }] } } },
+      { spec: { template: null } },
+    ];
+    return this.#patch(this.#key(), this.#pick(bodies));
+  }
+
+  #stopOrStart(): Promise<string> {
+    return this.#patch(this.#key(), { metadata: { annotations: { [STOP]: this.#random() < 0.5 ? "true" : null } } });
+  }
+
+  async #patch(key: { namespace: string; name: string }, body: Record<string, unknown>): Promise<string> {
+    const what = `${key.name} ${JSON.stringify(body)}`;
+    try {
+      await this.#bed.client.patch(KINDS.LLMInferenceService, key, { type: "merge", body }, USER);
+      return what;
+    } catch (error) {
+      return `${what}: ${this.#tolerate(error)}`;
+    }
+  }
+
+  async #delete(): Promise<string> {
+    const key = this.#key();
+    await this.#bed.client.delete(KINDS.LLMInferenceService, key).catch((error: unknown) => this.#tolerate(error));
+    return `delete ${key.name}`;
+  }
+
+  /** Somebody deletes or changes a child. */
+  async #meddle(): Promise<string> {
+    const kind = this.#pick([KINDS.Deployment, KINDS.Service, KINDS.Secret, KINDS.HTTPRoute, KINDS.Role]);
+    const labelSelector = "app.kubernetes.io/part-of=llminferenceservice";
+    const { items } = await this.#bed.client.list(kind, { namespace: this.#namespace, labelSelector });
+    if (items.length === 0) return "nothing to meddle with";
+    const { metadata } = this.#pick(items);
+    const key = { namespace: metadata.namespace, name: metadata.name };
+    const body = { metadata: { labels: { "app.kubernetes.io/component": "meddled" } } };
+    const deletes = this.#random() < 0.6;
+    await (deletes
+      ? this.#bed.client.delete(kind, key)
+      : this.#bed.client.patch(kind, key, { type: "merge", body })
+    ).catch((error: unknown) => this.#tolerate(error));
+    return `${deletes ? "delete" : "change"} ${kind.kind} ${key.name}`;
+  }
+
+  async #restart(): Promise<string> {
+    await this.#operator?.close();
+    this.#operator = await this.#bed.start();
+    return "operator restarted";
+  }
+
+  async #wait(): Promise<string> {
+    await this.#bed.quiet(20);
+    return "waited";
+  }
+
+  /** What a user runs into: conflicts, refusals by the webhook, objects that are gone, and an operator that is away. */
+  #tolerate(error: unknown): string {
+    if (error instanceof KubeError && [400, 403, 404, 409, 422, 500].includes(error.code)) return error.reason;
+    throw error;
+  }
+
+  async conclude(): Promise<LivesOutcome> {
+    this.#operator ??= await this.#bed.start();
+    await this.#bed.quiet(400);
+    const settledAt = this.#bed.answered.length;
+    await this.#operator.close();
+    this.#operator = await this.#bed.start();
+    await this.#bed.quiet(400);
+    const writesAtRest = this.#bed.answered
+      .slice(settledAt)
+      .filter(isWrite)
+      .map(({ method, path }) => `${method} ${path}`);
+    const lived = await ownedObjects(this.#bed.client, this.#namespace);
+    const fresh = await this.#afresh();
+    await this.#operator.close();
+    return { trace: this.#trace, lived, fresh, writesAtRest };
+  }
+
+  /** Deletes everything, then creates the same services again. */
+  async #afresh(): Promise<Record<string, unknown>> {
+    const { client } = this.#bed;
+    const { items } = await client.list(KINDS.LLMInferenceService, { namespace: this.#namespace });
+    const left = items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+    for (const { metadata } of items) await client.delete(KINDS.LLMInferenceService, metadata);
+    await this.#empty();
+    for (const { apiVersion, kind, metadata, spec } of left) {
+      const { namespace, name, labels, annotations } = metadata;
+      await client.create({ apiVersion, kind, metadata: { namespace, name, labels, annotations }, spec }, USER);
+    }
+    await this.#bed.quiet(400);
+    return ownedObjects(client, this.#namespace);
+  }
+
+  async #empty(): Promise<void> {
+    for (let tries = 0; tries < 500; tries++) {
+      const found = await ownedObjects(this.#bed.client, this.#namespace).catch((error: unknown) => {
+        if (isNotFound(error)) return {};
+        throw error;
+      });
+      if (Object.keys(found).length === 0) return;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    throw new Error(`orphans: ${Object.keys(await ownedObjects(this.#bed.client, this.#namespace)).join(", ")}`);
+  }
+}
