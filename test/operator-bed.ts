@@ -220,14 +220,35 @@ const isOwned = ({ kind, metadata }: KubeObject): boolean =>
 const belongsTo = ({ metadata }: KubeObject, namespace: string): boolean =>
   metadata.namespace === namespace || (metadata.namespace === undefined && metadata.name.startsWith(namespace));
 
-/** Addresses and certificates differ from creation to creation, as do versions, times and owners' uids. */
+/** Addresses and certificates differ from creation to creation. */
+const UNSTABLE = new Set(["clusterIP", "clusterIPs", "data", "observedGeneration", "lastTransitionTime"]);
+/** What a pod runs as where nothing is said: to say it, and its deprecated spelling, changes nothing. */
+const ACCOUNT = new Set(["serviceAccount", "serviceAccountName"]);
+
+const isEmpty = (value: unknown): boolean =>
+  typeof value === "object" && value !== null && Object.keys(value).length === 0;
+
+/** Whether a field says nothing; an empty list or map is as good as none. */
+const isSilent = (key: string, value: unknown): boolean =>
+  UNSTABLE.has(key) || (key !== "emptyDir" && isEmpty(value)) || (ACCOUNT.has(key) && value === "default");
+
+interface Named {
+  readonly name: string;
+}
+
+/** Volumes are told apart by name: their order, which remembers the history of an object, means nothing. */
+const inOrder = (key: string, value: unknown): unknown =>
+  key === "volumes" && Array.isArray(value)
+    ? [...(value as Named[])].sort((left, right) => (left.name < right.name ? -1 : 1))
+    : value;
+
+/** An object without versions, times, and uids of owners. */
 function comparable({ metadata, ...object }: KubeObject): unknown {
   const { labels, annotations, finalizers, ownerReferences = [] } = metadata;
   const owners = ownerReferences.map(({ kind, name }) => `${kind} ${name}`);
   const text = JSON.stringify(
     { ...object, metadata: { labels, annotations, finalizers, owners } },
-    (key, value: unknown) =>
-      ["clusterIP", "clusterIPs", "data", "observedGeneration"].includes(key) ? undefined : value,
+    (key, value: unknown) => (isSilent(key, value) ? undefined : inOrder(key, value)),
   );
   return JSON.parse(text);
 }

@@ -31,6 +31,7 @@ import {
   asJson,
   isControlledBy,
 } from "./pass.ts";
+import { withAccountNamed } from "./pod-account.ts";
 import { isStopped, stoppedMarks } from "./stop.ts";
 import { obsoleteChildren } from "./sweep.ts";
 
@@ -103,7 +104,9 @@ function runStep(pass: Pass, step: Step): Outcome {
     const children = step.builders.flatMap((build) => build(pass));
     const foreign = children.flatMap((object) => foreignObject(pass, object) ?? []);
     if (foreign.length > 0) return failed(step.reason, foreign.join("; "));
-    return { ...NOTHING, children: children.map((object) => [object, step] as const) };
+    const named = (object: KubeObject): KubeObject =>
+      withAccountNamed(asJson(pass.cluster.find(resourceOf(object), object.metadata)), object);
+    return { ...NOTHING, children: children.map((object) => [named(object), step] as const) };
   } catch (error) {
     if (error instanceof PassError) return failed(error.reason, error.message);
     throw error;
