@@ -29,7 +29,7 @@ real: $(STAMP) ## Run the end-to-end tests on a real API server (RELEASE=older: 
 e2e: $(STAMP) ## Run the end-to-end tests
 	$(JEST) $(ARGS) --runInBand --forceExit --testTimeout=120000 --passWithNoTests --selectProjects e2e
 
-soak: $(STAMP) ## Run sequences of a thousand random operations on services (SEEDS=1,2,3)
+lives: $(STAMP) ## Run sequences of a thousand random operations on services (SEEDS=1,2,3)
 	LIVES_OPERATIONS=1000 LIVES_SEEDS=$(or $(SEEDS),1) $(JEST) --selectProjects unit test/random-lives
 
 images: $(STAMP) ## Bundle the programs and assemble the images' root filesystem in dist/ (root, Debian)

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { type OperatorBed, startBed } from "./operator-bed.ts";
 import { runLives } from "./random-lives.ts";
 
-/** `make soak` sets both: how long sequences are, and which ones. */
+/** `make lives` sets both: how long sequences are, and which ones. */
 const OPERATIONS = Number(process.env["LIVES_OPERATIONS"] ?? "25");
 const SEEDS = (process.env["LIVES_SEEDS"] ?? "1").split(",").map(Number);
 const LIMIT_MS = 20_000 + OPERATIONS * 1_000;
