@@ -154,6 +154,7 @@ async function live(bed: OperatorBed): Promise<void> {
   await bed.quiet(300);
   await unreadyPod(bed);
   await refusedPool(bed);
+  await switchTlsOn(bed);
   for (const gone of [KINDS.ValidatingWebhookConfiguration, KINDS.MutatingWebhookConfiguration])
     for (const { metadata } of (await client.list(gone)).items) await client.delete(gone, metadata);
   await operator.close();
@@ -190,6 +191,28 @@ async function refusedPool(bed: OperatorBed): Promise<void> {
   }));
   const status = { parents: [{ parentRef, controllerName: "test/gateway", conditions }] };
   await bed.client.patch(KINDS.HTTPRoute, key, { type: "merge", body: { status } }, { subresource: "status" });
+  await bed.quiet(300);
+}
+
+/** The configuration is taken over while the operator runs; another gateway's backends are told of TLS by policies. */
+async function switchTlsOn(bed: OperatorBed): Promise<void> {
+  const { client } = bed;
+  const spec = { controllerName: "test/gateway" };
+  await client.create({
+    apiVersion: KINDS.GatewayClass.apiVersion,
+    kind: "GatewayClass",
+    metadata: { name: "other" },
+    spec,
+  });
+  const gateway = { namespace: "kserve", name: "kserve-ingress-gateway" };
+  await client.patch(KINDS.Gateway, gateway, { type: "merge", body: { spec: { gatewayClassName: "other" } } });
+  const ingress = JSON.stringify({
+    ingressGateway: "unused/unused",
+    kserveIngressGateway: "kserve/kserve-ingress-gateway",
+    enableLLMInferenceServiceTLS: true,
+  });
+  const configuration = { namespace: "kserve", name: "inferenceservice-config" };
+  await client.patch(KINDS.ConfigMap, configuration, { type: "merge", body: { data: { ingress } } });
   await bed.quiet(300);
 }
 

@@ -139,7 +139,12 @@ class Bed implements OperatorBed {
 const NOW_MS = Date.parse("2026-01-01T00:00:00Z");
 
 /** Kinds of projects whose definitions say nothing that matters here. */
-const FURTHER: readonly Resource[] = [KINDS.PodMonitor, KINDS.ServiceMonitor, KINDS.DestinationRule];
+const FURTHER: readonly Resource[] = [
+  KINDS.PodMonitor,
+  KINDS.ServiceMonitor,
+  KINDS.DestinationRule,
+  KINDS.BackendTLSPolicy,
+];
 
 function outline({ apiVersion, kind, plural }: Resource): KubeObject {
   const [group = "", name = ""] = apiVersion.split("/");

@@ -33,6 +33,9 @@ const REFUSED_RETRY_MS = 30_000;
 const GROUP_WAIT_MS = 5_000;
 const LONGEST_GROUP_WAIT_MS = 600_000;
 
+/** A new Service has got an address, which certificates name; policies name the authority of a new certificate. */
+const isReadBack = ({ object }: ChildWrite): boolean => /^(Service|Secret) /.test(object);
+
 /** Everything a reconciler works with. */
 export interface ReconcilerOptions {
   readonly client: KubeClient;
@@ -86,10 +89,7 @@ export class ServiceReconciler {
     const passing = errors.find((error) => !(error instanceof KubeError && isLasting(error)));
     if (passing !== undefined) throw passing;
     if (errors.length > 0) return { requeueAfterMs: REFUSED_RETRY_MS };
-    // A new Service has got an address, which certificates name.
-    return done.some(({ verb, object }) => verb === "Created" && object.startsWith(`${KINDS.Service.kind} `))
-      ? { requeueAfterMs: 0 }
-      : {};
+    return done.some(isReadBack) ? { requeueAfterMs: 0 } : {};
   }
 
   /** One Event for all that a pass did of one sort. */
