@@ -241,11 +241,18 @@ interface Named {
   readonly name: string;
 }
 
-/** Volumes are told apart by name: their order, which remembers the history of an object, means nothing. */
-const inOrder = (key: string, value: unknown): unknown =>
-  key === "volumes" && Array.isArray(value)
-    ? [...(value as Named[])].sort((left, right) => (left.name < right.name ? -1 : 1))
-    : value;
+/** That a service wakes is told until it is awake, which without Deployment controller it never is. */
+const HISTORY = "ScaledToZero";
+
+/**
+ * Volumes are told apart by name: their order, which remembers the history of an object, means nothing. Of conditions those
+ * are left out that tell history.
+ */
+function inOrder(key: string, value: unknown): unknown {
+  if (!Array.isArray(value)) return value;
+  if (key === "conditions") return (value as { readonly type: string }[]).filter(({ type }) => type !== HISTORY);
+  return key === "volumes" ? [...(value as Named[])].sort((left, right) => (left.name < right.name ? -1 : 1)) : value;
+}
 
 /** An object without versions, times, and uids of owners. */
 function comparable({ metadata, ...object }: KubeObject): unknown {
