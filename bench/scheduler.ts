@@ -21,6 +21,8 @@ const DEFAULTS = {
   scale: "1",
   /** Seconds without requests. */
   idle: "10",
+  /** Whether the proxy speaks TLS. */
+  tls: "false",
   /** Folder for a CPU profile of the scheduler, whose summary is printed. */
   profile: "",
 };
@@ -59,12 +61,12 @@ export default {
       const fleet = await startFleet(Number(options.endpoints), folder);
       closers.unshift(() => fleet.close());
       const profiled = options.profile !== "";
-      const flags = profiled ? ["--cpu-prof", `--cpu-prof-dir=${options.profile}`] : [];
+      const nodeFlags = profiled ? ["--cpu-prof", `--cpu-prof-dir=${options.profile}`] : [];
       const bundle = await bundleScheduler(folder, profiled);
-      const scheduler = await startScheduler(bundle, fleet, flags);
+      const scheduler = await startScheduler(bundle, fleet, { tls: options.tls === "true", nodeFlags });
       closers.unshift(() => scheduler.child.stop());
       await untilScraped(scheduler, fleet);
-      describe(version, fleet);
+      describe(version, fleet, scheduler);
       await measure(scheduler, fleet, folder, options);
       if (!profiled) return;
       await scheduler.child.stop();
@@ -75,10 +77,13 @@ export default {
   },
 } satisfies Bench;
 
-function describe(h2load: string, { endpoints, metricsPage }: Fleet): void {
+function describe(h2load: string, { endpoints, metricsPage }: Fleet, { certificate }: SchedulerProcess): void {
   const cpu = cpus();
   console.log(`node ${process.version}, ${h2load}, ${cpu.length} × ${cpu[0]?.model ?? "unknown CPU"}`);
-  console.log("scheduler: esbuild bundle of cmd/scheduler, --max-semi-space-size=32, default configuration, no TLS");
+  const transport = certificate === undefined ? "no TLS" : "TLS";
+  console.log(
+    `scheduler: esbuild bundle of cmd/scheduler, --max-semi-space-size=32, default configuration, ${transport}`,
+  );
   console.log(
     `endpoints: ${endpoints.size} ready pods of the embedded API server, each scraped every 50 ms (${metricsPage})`,
   );
@@ -128,7 +133,7 @@ async function measure(
 
 /** Sends each body once and looks at the answer. Throws where it is not a pick and the whole body. */
 async function verifyAnswers(scheduler: SchedulerProcess, fleet: Fleet, { bodies }: PromptSet): Promise<void> {
-  const client = createExtProcClient(scheduler.address);
+  const client = createExtProcClient(scheduler.address, scheduler.certificate);
   for (const body of bodies) {
     const stream = client.open();
     for (const message of requestMessages("bench-probe", body)) stream.send(message);
@@ -187,12 +192,13 @@ async function loadWith(
   requestsPerBody: number,
 ): Promise<LoadResult[][]> {
   const rounds: LoadResult[][] = [];
+  const scheme = scheduler.certificate === undefined ? "http" : "https";
   for (let first = 0; first < bodies.length; first += CONNECTIONS) {
     const loads = bodies.slice(first, first + CONNECTIONS).map((body, index) => {
       const bodyFile = join(folder, `body-${index}`);
       writeFileSync(bodyFile, framedRequest(`bench-${first + index}`, body));
       return runLoad({
-        url: `http://${scheduler.address}${PROCESS_PATH}`,
+        url: `${scheme}://${scheduler.address}${PROCESS_PATH}`,
         headers: { "content-type": "application/grpc", te: "trailers" },
         bodyFile,
         logFile: join(folder, `log-${index}`),

@@ -1,13 +1,17 @@
-import { join } from "node:path";
+import { writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { build } from "esbuild";
+import { selfSignedCertificate } from "../../scheduler/server/certificates.ts";
 import { type Child, jsonLine, startNode } from "./child.ts";
 import type { Fleet } from "./fleet.ts";
 
 /** A scheduler process on free loopback ports. */
 export interface SchedulerProcess {
   readonly child: Child;
-  /** `127.0.0.1:port` of the external processor, without TLS. */
+  /** `127.0.0.1:port` of the external processor. */
   readonly address: string;
+  /** Its certificate; undefined without TLS. */
+  readonly certificate: string | undefined;
   /** Value of a metric, summed over its series; 0 where it has none. */
   metric(name: string): Promise<number>;
   /** Endpoints whose metrics were read at least once. */
@@ -42,9 +46,12 @@ export async function bundleScheduler(folder: string, readable: boolean): Promis
 export async function startScheduler(
   bundle: string,
   fleet: Pick<Fleet, "kubeconfig" | "poolName">,
-  nodeFlags: readonly string[] = [],
+  { tls = false, nodeFlags = [] }: { readonly tls?: boolean; readonly nodeFlags?: readonly string[] } = {},
 ): Promise<SchedulerProcess> {
-  const flags = ["--pool-name", fleet.poolName, "--secure-serving=false", "--drain-timeout=0s"];
+  const folder = dirname(bundle);
+  const certificate = tls ? writeCertificate(folder) : undefined;
+  const serving = tls ? ["--cert-path", folder] : ["--secure-serving=false"];
+  const flags = ["--pool-name", fleet.poolName, "--drain-timeout=0s", ...serving];
   const ports = ["--grpc-port=0", "--grpc-health-port=0", "--metrics-port=0"];
   const child = startNode([...NODE_FLAGS, ...nodeFlags, bundle, ...flags, ...ports], {
     KUBECONFIG: fleet.kubeconfig,
@@ -59,12 +66,21 @@ export async function startScheduler(
   return {
     child,
     address: `127.0.0.1:${grpc}`,
+    certificate,
     metric: async (name) => sumOf(await page("/metrics"), name),
     scraped: async () => {
       const endpoints = JSON.parse(await page("/debug/endpoints")) as readonly { readonly ageMs: number | null }[];
       return endpoints.filter(({ ageMs }) => ageMs !== null).length;
     },
   };
+}
+
+/** Puts a fresh pair where the scheduler looks for it, and returns the certificate. */
+function writeCertificate(folder: string): string {
+  const { certificate, privateKey } = selfSignedCertificate(new Date());
+  writeFileSync(join(folder, "tls.crt"), certificate);
+  writeFileSync(join(folder, "tls.key"), privateKey);
+  return certificate;
 }
 
 /** Of the line that tells where the scheduler listens. */
