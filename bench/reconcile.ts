@@ -238,6 +238,9 @@ async function edits(client: KubeClient, services: number, count: number): Promi
 async function measure(setup: Setup, options: { services: number; edits: number; shape: string }): Promise<void> {
   const { client } = setup;
   const rows: string[][] = [["figure", "value"]];
+  const startedOver = performance.now();
+  const say = (what: string): void =>
+    console.error(`${((performance.now() - startedOver) / 1000).toFixed(0)} s: ${what}`);
   const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
   await prepare(client);
   const indexes = Array.from({ length: options.services }, (_, index) => index);
@@ -248,6 +251,7 @@ async function measure(setup: Setup, options: { services: number; edits: number;
       { fieldManager: FIELD_MANAGER },
     ),
   );
+  say(`${options.services} services created`);
   const services = new Watched(client, KINDS.LLMInferenceService, false, settledState);
   const startedAt = performance.now();
   const operator = await startOperator(setup);
@@ -260,10 +264,12 @@ async function measure(setup: Setup, options: { services: number; edits: number;
       limitMs,
     );
     rows.push(["cold: until every service has a status", seconds(performance.now() - startedAt)]);
+    say(rows.at(-1)!.join(" "));
     rows.push(["cold: until the last request", seconds((await quiet(operator, limitMs)) - startedAt)]);
     rows.push(["cold: CPU of the operator", `${usageOf(pid).cpuSeconds.toFixed(1)} s`]);
     rows.push(["cold: requests", describe(new Map(), await requestsOf(operator.health))]);
     rows.push(["RSS after the cold reconcile", `${usageOf(pid).rssMiB.toFixed(0)} MiB`]);
+    say(rows.map((row) => row.join(" ")).join("; "));
     const [before, usage] = [await requestsOf(operator.health), usageOf(pid)];
     await sleep(REST_MS);
     rows.push([`at rest, ${seconds(REST_MS)}: requests`, describe(before, await requestsOf(operator.health))]);

@@ -1,6 +1,7 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import { objectAt } from "../composition/json.ts";
+import { named } from "../json-edit.ts";
 import { type Pass, asJson } from "../llminferenceservice/pass.ts";
 import { type ArtifactOptions, withModelArtifacts } from "../workload/artifacts.ts";
 import { serviceAccountOf } from "../workload/parts.ts";
@@ -21,6 +22,14 @@ const TOKENIZER_FILES = [
   "generation_config.json",
 ];
 
+const PATTERNS = "STORAGE_ALLOW_PATTERNS";
+
+/** Whether a live pod has the whole model, as KServe's have: it would be restarted only to have less. */
+function downloadsAll(livePod: JsonObject | undefined): boolean {
+  const live = named(livePod?.["initContainers"], STORAGE_INITIALIZER);
+  return live !== undefined && named(live["env"], PATTERNS) === undefined;
+}
+
 /** The pod spec with the files that a tokenizer reads of the model; downloads use the scheduler's ServiceAccount. */
 export function withTokenizerModel(
   pass: Pass,
@@ -32,7 +41,8 @@ export function withTokenizerModel(
   const serviceAccount = asJson(pass.cluster.find(KINDS.ServiceAccount, key));
   const credentials = { serviceAccount, reason: options.reason };
   const attached = withModelArtifacts(pass, pod, { ...options, credentials });
+  if (downloadsAll(options.livePod)) return attached;
   return editInitContainer(attached, STORAGE_INITIALIZER, (container) =>
-    withEnv(container, [env("STORAGE_ALLOW_PATTERNS", JSON.stringify(TOKENIZER_FILES))]),
+    withEnv(container, [env(PATTERNS, JSON.stringify(TOKENIZER_FILES))]),
   );
 }
