@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "@jest/globals";
 import { createTestContext, openExchange, storeOf, PODS } from "../../test/extproc-exchange.ts";
 import {
@@ -128,6 +129,14 @@ describe("the families of the request path", () => {
       ...BOUNDS[bounds].split(" ").map(Number),
       Infinity,
     ]);
+  });
+
+  test("are all documented", () => {
+    const text = readFileSync(new URL("../../docs/observability.md", import.meta.url), "utf8");
+    const missing = FAMILIES.map(([name]) => name).filter(
+      (name) => !text.includes(`\`${name.replace("llm_d_epp_", "")}\``),
+    );
+    expect(missing.filter((name) => !text.includes(`\`${name}`))).toEqual([]);
   });
 
   test("values of one streamed request", async () => {
