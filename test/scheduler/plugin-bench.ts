@@ -1,6 +1,6 @@
 /** A pipeline around one plugin, over the pool of the specification's worked examples. */
 import { silentLogger } from "../../telemetry/log.ts";
-import { createMetricsRegistry } from "../../telemetry/metrics.ts";
+import { createMetricsRegistry, type MetricsRegistry } from "../../telemetry/metrics.ts";
 import { loadConfig } from "../../scheduler/config/load.ts";
 import { EndpointStore } from "../../scheduler/datalayer/endpoint-store.ts";
 import type { EndpointSample } from "../../scheduler/datalayer/sample.ts";
@@ -66,6 +66,7 @@ export interface Bench {
   readonly pipeline: Pipeline;
   readonly cycle: SchedulingCycle;
   readonly store: EndpointStore;
+  readonly metrics: MetricsRegistry;
   /** Starts a decision over all endpoints at 1000 ms. */
   begin(request?: SchedulingRequest): void;
   /** Runs the producers of all data that the plugin reads. */
@@ -102,13 +103,14 @@ export function pluginOf(type: string, parameters?: unknown, options: BenchOptio
   });
   if (config === undefined) throw new Error(JSON.stringify(errors));
   const store = storeOf(pool);
+  const metrics = createMetricsRegistry();
   let drawn = 0;
   const pipeline = createPipeline({
     config,
     endpoints: store,
     random: { next: () => random[drawn++] ?? 0.5 },
     logger: silentLogger,
-    metrics: createMetricsRegistry(),
+    metrics,
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
   });
   const { cycle } = pipeline;
@@ -122,6 +124,7 @@ export function pluginOf(type: string, parameters?: unknown, options: BenchOptio
     pipeline,
     cycle,
     store,
+    metrics,
     begin,
     produce: () => pipeline.producers.forEach((producer) => producer.produce?.(cycle)),
     put: (key, producer, record) => void Object.assign(pipeline.data(key, producer).of(cycle), record),

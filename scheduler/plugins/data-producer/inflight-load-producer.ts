@@ -10,6 +10,7 @@ import {
 import { bool, number, object, optional } from "../../framework/parameters.ts";
 import { definePlugin } from "../../framework/plugin.ts";
 import { InFlightCounts, type Share } from "./in-flight-counts.ts";
+import { InFlightGauges } from "./in-flight-gauges.ts";
 
 const parameters = object({
   addEstimatedOutputTokens: bool({ doc: "Count expected output tokens too.", default: false }),
@@ -43,6 +44,7 @@ export const inflightLoadProducer = definePlugin({
   produces: [IN_FLIGHT_LOAD, UNCACHED_TOKENS],
   create: (given, context) => {
     const counts = new InFlightCounts(context.endpoints);
+    const gauges = new InFlightGauges(context);
     const load = context.data(IN_FLIGHT_LOAD, context.name);
     const uncached = context.data(UNCACHED_TOKENS, context.name);
     const prefix = context.data(PREFIX_MATCH, given.prefixMatchInfoProducerName);
@@ -56,6 +58,11 @@ export const inflightLoadProducer = definePlugin({
     };
     // `preRequest` of this instance wrote it.
     const sharesOf = (ticket: Ticket): readonly Share[] => (ticket.states[context.index] ?? []) as readonly Share[];
+    const release = (ticket: Ticket, share: Share): void => {
+      if (context.endpoints.generation[share.slot] !== share.generation) return;
+      counts.release(share);
+      gauges.change(share, ticket.request, -1);
+    };
     /** The first token shows that prefill is over. */
     const afterFirstToken = (share: Share): Share => {
       if (share.profile === prefill) return { ...share, requests: 0, tokens: 0 };
@@ -82,22 +89,32 @@ export const inflightLoadProducer = definePlugin({
           const slot = decision.results.get(profile)?.slots[0];
           if (slot !== undefined) shares.push(shareOf(cycle, profile, slot));
         }
-        shares.forEach((share) => counts.add(share));
+        for (const share of shares) {
+          counts.add(share);
+          gauges.change(share, cycle.request, 1);
+        }
         decision.ticket.states[context.index] = shares;
       },
       onFirstChunk: (ticket) => {
         ticket.states[context.index] = sharesOf(ticket).map((share) => {
           const left = afterFirstToken(share);
           if (left !== share)
-            counts.release({ ...share, requests: share.requests - left.requests, tokens: share.tokens - left.tokens });
+            release(ticket, {
+              ...share,
+              requests: share.requests - left.requests,
+              tokens: share.tokens - left.tokens,
+            });
           return left;
         });
       },
       onComplete: (ticket) => {
-        sharesOf(ticket).forEach((share) => counts.release(share));
+        sharesOf(ticket).forEach((share) => release(ticket, share));
         ticket.states[context.index] = undefined;
       },
-      onEndpointRemoved: (slot) => counts.reset(slot),
+      onEndpointRemoved: (slot) => {
+        counts.reset(slot);
+        gauges.drop(slot);
+      },
       dumpState: () => counts.dump(100),
     };
   },

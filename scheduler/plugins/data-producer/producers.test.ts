@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import type { LatencyPrediction, PrefixMatch } from "../../framework/data.ts";
-import { LATENCY_PREDICTION, PREFIX_MATCH, TOKENIZED_PROMPT } from "../../framework/data.ts";
+import { IN_FLIGHT_LOAD, LATENCY_PREDICTION, PREFIX_MATCH, TOKENIZED_PROMPT } from "../../framework/data.ts";
 import { type Bench, benchRequest, pluginOf } from "../../../test/scheduler/plugin-bench.ts";
 import { placeBurst } from "./burst-placement.ts";
 
@@ -217,5 +217,41 @@ describe("approx-prefix-cache-producer", () => {
     bench.decide(1);
     await produced(bench, completion("x".repeat(1024)));
     expect([...record().match.subarray(0, 3)]).toEqual([0, 4, 0]);
+  });
+});
+
+describe("inflight-load-producer", () => {
+  const summary = { status: 200, usage: undefined, responseBytes: 0, firstByteMs: 1, durationMs: 1 };
+  const load = (bench: Bench) => bench.pipeline.data(IN_FLIGHT_LOAD, "inflight-load-producer").of(bench.cycle);
+
+  test("counts a request until it ends, its tokens until the first byte", async () => {
+    const bench = pluginOf("inflight-load-producer");
+    await produced(bench);
+    const ticket = bench.decide(1);
+    expect([load(bench).requests[1], load(bench).tokens[1]]).toEqual([1, 3]);
+    const labels = 'endpoint_name="pod-b",namespace="default",producer_name="inflight-load-producer"';
+    expect(await bench.metrics.render()).toContain(
+      `llm_d_epp_inflight_requests{${labels},fairness_id="f",priority="0"} 1`,
+    );
+    bench.plugin.onFirstChunk?.(ticket);
+    expect([load(bench).requests[1], load(bench).tokens[1]]).toEqual([1, 0]);
+    bench.plugin.onComplete?.(ticket, { ...summary, termination: "natural" });
+    expect(load(bench).requests[1]).toBe(0);
+    expect(await bench.metrics.render()).not.toContain("llm_d_epp_inflight_requests{");
+  });
+
+  test("what went to an endpoint that is gone is not taken from the next one in its slot", async () => {
+    const bench = pluginOf("inflight-load-producer");
+    await produced(bench);
+    const ticket = bench.decide(1);
+    const { store, plugin } = bench;
+    const place = { ...store.metadata(1), name: "pod-d", podName: "pod-d", hostPort: "10.0.0.4:8000" };
+    store.remove("default/pod-b");
+    plugin.onEndpointRemoved?.(1);
+    expect(store.upsert(place)).toBe(1);
+    await produced(bench);
+    bench.decide(1);
+    plugin.onComplete?.(ticket, { ...summary, termination: "natural" });
+    expect(load(bench).requests[1]).toBe(1);
   });
 });

@@ -1,3 +1,4 @@
+import type { Cycle } from "../../framework/cycle.ts";
 import { TOKENIZED_PROMPT } from "../../framework/data.ts";
 import { bool, object, text } from "../../framework/parameters.ts";
 import { definePlugin } from "../../framework/plugin.ts";
@@ -51,8 +52,7 @@ export const contextLengthAware = definePlugin({
       if (!ranges.has(text)) ranges.set(text, parseRange(text));
       return ranges.get(text);
     };
-    type Scored = Parameters<typeof tokens.of>[0];
-    const lengthOf = (cycle: Scored): number =>
+    const lengthOf = (cycle: Cycle): number =>
       tokens.of(cycle).tokenCount + (includeOutput ? (cycle.request.body.maxOutputTokens ?? 0) : 0);
     return {
       filter: (cycle, slots, count) => {
