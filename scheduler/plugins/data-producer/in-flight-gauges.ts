@@ -6,6 +6,9 @@ import type { Share } from "./in-flight-counts.ts";
 const LABELS = ["endpoint_name", "namespace", "producer_name", "fairness_id", "priority"];
 const MAX_SERIES = 5000;
 
+/** Who a request belongs to. */
+type Sender = Pick<SchedulingRequest, "fairnessId" | "priority">;
+
 /** What one sender has under way to one endpoint. */
 interface Series {
   readonly labels: readonly string[];
@@ -32,7 +35,7 @@ export class InFlightGauges {
   }
 
   /** Adds (`sign` 1) or takes away (−1) a share of a request. */
-  change({ slot, requests, tokens }: Share, request: SchedulingRequest, sign: 1 | -1): void {
+  change({ slot, requests, tokens }: Share, request: Sender, sign: 1 | -1): void {
     const key = `${request.priority} ${request.fairnessId}`;
     const series = this.#series.get(slot)?.get(key) ?? (sign === 1 ? this.#create(slot, key, request) : undefined);
     if (series === undefined) return;
@@ -51,7 +54,7 @@ export class InFlightGauges {
     this.#series.delete(slot);
   }
 
-  #create(slot: number, key: string, { fairnessId, priority }: SchedulingRequest): Series {
+  #create(slot: number, key: string, { fairnessId, priority }: Sender): Series {
     const { name, namespace } = this.#context.endpoints.metadata(slot);
     const labels = [name, namespace, this.#context.name, fairnessId, String(priority)];
     const requestGauge = this.#requests.labels(...labels);
