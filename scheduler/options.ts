@@ -39,6 +39,8 @@ export interface SchedulerOptions {
   readonly certReload: boolean;
   readonly tlsMinVersion: "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3" | undefined;
   readonly healthChecking: boolean;
+  /** Whether the metrics port takes profiles of the process. */
+  readonly profiling: boolean;
   /** Whether the gRPC streams have metrics of their own. */
   readonly streamMetrics: boolean;
   /** Whether requests are traced as far as the environment names an exporter. */
@@ -224,6 +226,7 @@ function readOptions(
     certReload: flags.bool("enable-cert-reload", false),
     tlsMinVersion: readTlsVersion(flags, errors),
     healthChecking: flags.bool("health-checking", false),
+    profiling: flags.bool("enable-pprof", true),
     streamMetrics: flags.bool("enable-grpc-stream-metrics", false),
     tracing: flags.bool("tracing", true),
     metricsAuth: flags.bool("metrics-endpoint-auth", true),

@@ -17,6 +17,7 @@ import type { Director } from "./request/types.ts";
 import { LOG_LEVEL_PATH, logLevelPage } from "./server/log-level-page.ts";
 import { createMetricsAuth } from "./server/metrics-auth.ts";
 import type { Authorize, DebugPage } from "./server/metrics-server.ts";
+import { profilePages } from "./server/profile-pages.ts";
 
 /** What the deciding side is made from. */
 export interface CoreSettings {
@@ -78,7 +79,11 @@ export async function runScheduler(
     director: core.director,
     parsers: core.parsers,
     state: () => ({ live: core.live(), ready: core.ready() }),
-    pages: new Map([...core.pages, [LOG_LEVEL_PATH, logLevelPage(logger)]]),
+    pages: new Map([
+      ...core.pages,
+      [LOG_LEVEL_PATH, logLevelPage(logger)],
+      ...(options.profiling ? profilePages() : []),
+    ]),
     authorize: options.metricsAuth ? authorizer(host, client, logger) : undefined,
     metrics,
     logger,

@@ -15,7 +15,7 @@ export type Authorize = (token: string, path: string, verb: string) => Promise<V
 export interface DebugPage {
   /** What it shows, for the index. */
   readonly about: string;
-  /** Makes a JSON value; undefined: there is nothing of what the query asks for. */
+  /** Makes a JSON value, or a promise of one; undefined: there is nothing of what the query asks for. */
   render(query: URLSearchParams): unknown;
   /** Takes the text of a PUT; throws `BadText` for one that it cannot use. Absent: the page cannot be changed. */
   put?(text: string): void;
@@ -90,7 +90,7 @@ async function answer(
     return end(response, 405, "method not allowed\n");
   }
   if (page === undefined) return end(response, 200, await metrics.render(), metrics.contentType);
-  const value = page.render(searchParams);
+  const value = await page.render(searchParams);
   if (value === undefined) return end(response, 404, "not found\n");
   end(response, 200, `${JSON.stringify(value, undefined, 2)}\n`, "application/json");
 }
