@@ -43,6 +43,8 @@ interface Row {
   readonly requests: number;
   readonly perSecond: number;
   readonly cpuPerThousand: number;
+  /** The same without what reading metrics costs in that time. */
+  readonly ownPerThousand: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly rssMiB: number;
@@ -108,20 +110,22 @@ async function measure(
   options: Readonly<Record<keyof typeof DEFAULTS, string>>,
 ): Promise<void> {
   const rows: Row[] = [];
+  const scrapingCores = await coresOfScraping(scheduler, fleet);
   for (const size of options.sizes.split(",").map(Number)) {
     const prompts = chatPrompts(size * 1000, BODIES, MODEL);
     await verifyAnswers(scheduler, fleet, prompts);
     const requests = Math.min(MAX_REQUESTS, SIZE_BUDGET / (size * 1000)) * Number(options.scale);
     await loadWith(scheduler, prompts, folder, Math.ceil(requests / BODIES / 4));
-    rows.push(await measureSize(scheduler, prompts, folder, Math.ceil(requests / BODIES)));
+    rows.push(await measureSize(scheduler, prompts, folder, Math.ceil(requests / BODIES), scrapingCores));
   }
   printTable([
-    ["prompt", "requests", "req/s", "CPU-s/1000", "req/CPU-s", "p50 ms", "p99 ms", "RSS MiB"],
+    ["prompt", "requests", "req/s", "CPU-s/1000", "…without scrapes", "req/CPU-s", "p50 ms", "p99 ms", "RSS MiB"],
     ...rows.map((row) => [
       row.size,
       String(row.requests),
       row.perSecond.toFixed(0),
       row.cpuPerThousand.toFixed(3),
+      row.ownPerThousand.toFixed(3),
       (1000 / row.cpuPerThousand).toFixed(0),
       row.p50Ms.toFixed(2),
       row.p99Ms.toFixed(2),
@@ -161,12 +165,15 @@ async function measureSize(
   prompts: PromptSet,
   folder: string,
   requestsPerBody: number,
+  scrapingCores: number,
 ): Promise<Row> {
   const { pid } = scheduler.child;
+  const startMs = performance.now();
   const before = usageOf(pid);
   const picksBefore = await scheduler.metric("endpoint_picker_picks_total");
   const rounds = await loadWith(scheduler, prompts, folder, requestsPerBody);
   const { cpuSeconds, rssMiB } = usageOf(pid);
+  const scrapingSeconds = (scrapingCores * (performance.now() - startMs)) / 1000;
   const results = rounds.flat();
   const requests = results.reduce((sum, { succeeded }) => sum + succeeded, 0);
   const picks = (await scheduler.metric("endpoint_picker_picks_total")) - picksBefore;
@@ -178,6 +185,7 @@ async function measureSize(
     requests,
     perSecond: requests / seconds,
     cpuPerThousand: ((cpuSeconds - before.cpuSeconds) * 1000) / requests,
+    ownPerThousand: ((cpuSeconds - before.cpuSeconds - scrapingSeconds) * 1000) / requests,
     p50Ms: quantile(latencies, 0.5) / 1000,
     p99Ms: quantile(latencies, 0.99) / 1000,
     rssMiB,
@@ -233,6 +241,26 @@ function secondsOf(round: readonly LoadResult[]): number {
 
 const quantile = (sorted: Float64Array, q: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0;
+
+const BUSY_SECONDS = 5;
+
+/** Cores that the scheduler uses for reading metrics at the pace of a busy pool: a few requests a second keep it there. */
+async function coresOfScraping(scheduler: SchedulerProcess, fleet: Fleet): Promise<number> {
+  const [body] = chatPrompts(100, 1, MODEL).bodies;
+  const trickle = { promptBytes: 100, bodies: [body!] };
+  await verifyAnswers(scheduler, fleet, trickle);
+  await pause(1000);
+  const before = usageOf(scheduler.child.pid);
+  const startMs = performance.now();
+  for (let second = 0; second < BUSY_SECONDS; second++) {
+    await verifyAnswers(scheduler, fleet, trickle);
+    await pause(1000);
+  }
+  const { cpuSeconds } = usageOf(scheduler.child.pid);
+  const cores = ((cpuSeconds - before.cpuSeconds) * 1000) / (performance.now() - startMs);
+  console.log(`reading the metrics of a busy pool: ${cores.toFixed(3)} cores`);
+  return cores;
+}
 
 /** Cores that scheduler and model servers use while nothing but scraping happens. */
 async function measureIdle(scheduler: SchedulerProcess, fleet: Fleet, seconds: number): Promise<void> {
