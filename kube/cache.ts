@@ -28,7 +28,7 @@ interface ObjectStore {
 }
 
 /** Parsed objects that a packed store keeps at hand. */
-const UNPACKED = 64;
+const UNPACKED = 32;
 /** Little memory for the compressor's state, as each object is compressed on its own. */
 const PACKING = { level: 1, windowBits: 13, memLevel: 6 };
 

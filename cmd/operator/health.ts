@@ -1,17 +1,47 @@
-import { createServer } from "node:http";
+import { type ServerResponse, createServer } from "node:http";
+import { cpuProfile, heapSnapshot } from "./profiling.ts";
 
 /** A listening health server. */
 export interface HealthServer {
   close(): Promise<void>;
 }
 
-/** Serves `/healthz`, `/readyz` and `/metrics` over plain HTTP. Errors: those of listening. */
+/** What the server answers from. */
+export interface HealthAnswers {
+  readonly ready: () => boolean;
+  /** The page of `/metrics`. */
+  readonly render: () => string | Promise<string>;
+  /** Whether to serve profiles below `/debug/pprof`; default false. */
+  readonly profiling?: boolean;
+}
+
+/** Whether the path is one of a profile, which is then answered. */
+function serveProfile(url: URL, response: ServerResponse): boolean {
+  if (url.pathname === "/debug/pprof/profile") {
+    const seconds = url.searchParams.get("seconds");
+    void cpuProfile(seconds === null ? undefined : Number(seconds)).then(
+      (profile) => response.writeHead(200, { "content-type": "application/json" }).end(profile),
+      (error: unknown) => response.writeHead(500).end(String(error)),
+    );
+    return true;
+  }
+  if (url.pathname !== "/debug/pprof/heap") return false;
+  heapSnapshot().pipe(response.writeHead(200, { "content-type": "application/json" }));
+  return true;
+}
+
+/**
+ * Serves `/healthz`, `/readyz` and `/metrics` over plain HTTP, and, where asked for, `/debug/pprof/profile` (CPU) and
+ * `/debug/pprof/heap`. Errors: those of listening.
+ */
 export async function startHealthServer(
   at: { readonly host: string; readonly port: number },
-  answers: { readonly ready: () => boolean; readonly render: () => string | Promise<string> },
+  answers: HealthAnswers,
 ): Promise<HealthServer> {
   const server = createServer((request, response) => {
-    const path = (request.url ?? "").split("?")[0];
+    const url = new URL(request.url ?? "/", "http://server");
+    const path = url.pathname;
+    if (answers.profiling === true && serveProfile(url, response)) return;
     if (path === "/healthz") response.end("ok");
     else if (path === "/readyz")
       response.writeHead(answers.ready() ? 200 : 503).end(answers.ready() ? "ok" : "starting");

@@ -26,7 +26,11 @@ if (errors.length > 0) {
 const registry = createMetricsRegistry();
 registry.collectProcessMetrics();
 let ready = (): boolean => false;
-const health = await startHealthServer(options.health, { ready: () => ready(), render: () => registry.render() });
+const health = await startHealthServer(options.health, {
+  ready: () => ready(),
+  render: () => registry.render(),
+  profiling: options.profiling,
+});
 
 try {
   const client = createKubeClient(await loadKubeConfig(), { onAnswer: countAnswers(registry) });

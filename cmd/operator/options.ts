@@ -7,6 +7,7 @@ export const OPERATOR_USAGE = `llmisvc operator: reconciles LLMInferenceServices
   --webhook-port N           port of the admission and conversion webhooks (default 9443)
   --health-probe-addr ADDR   address of /healthz, /readyz and /metrics (default :8081)
   --leader-elect             reconcile only while holding the Lease
+  --profiling                serve CPU profiles and heap snapshots below /debug/pprof of the probe address
   --scheduler-image IMAGE    image of schedulers in place of the presets' own
   -v N                       verbosity of the log, 0 to 5 (default 2)
   --zap-encoder FORMAT       json or console (default json)
@@ -20,6 +21,8 @@ export interface OperatorFlags {
   readonly webhook: { readonly host: string; readonly port: number };
   readonly health: { readonly host: string; readonly port: number };
   readonly leaderElect: boolean;
+  /** Whether profiles are served. */
+  readonly profiling: boolean;
   readonly images: Readonly<Record<string, string>>;
   readonly verbosity: number;
   readonly logFormat: "json" | "console";
@@ -62,6 +65,7 @@ export function parseOperatorFlags(
       "webhook-port": { type: "string" },
       "health-probe-addr": { type: "string" },
       "leader-elect": { type: "boolean" },
+      profiling: { type: "boolean" },
       "scheduler-image": { type: "string" },
       "zap-encoder": { type: "string" },
       verbosity: { type: "string", short: "v" },
@@ -70,7 +74,7 @@ export function parseOperatorFlags(
       ...Object.fromEntries(ACCEPTED_SWITCHES.map((name) => [name, { type: "boolean" as const }])),
     },
   });
-  const known = /^(webhook-port|health-probe-addr|leader-elect|scheduler-image|zap-encoder|verbosity|help)$/;
+  const known = /^(webhook-port|health-probe-addr|leader-elect|profiling|scheduler-image|zap-encoder|verbosity|help)$/;
   const accepted = new Set<string>([...ACCEPTED, ...ACCEPTED_SWITCHES]);
   for (const token of tokens)
     if (token.kind === "option" && !known.test(token.name) && !accepted.has(token.name))
@@ -96,6 +100,7 @@ export function parseOperatorFlags(
     webhook: { host, port: port("webhook-port", text("webhook-port") ?? "9443") },
     health: { host: probe.slice(0, colon) || host, port: port("health-probe-addr", probe.slice(colon + 1)) },
     leaderElect: values["leader-elect"] === true,
+    profiling: values["profiling"] === true,
     images: image === undefined ? {} : { "llmisvc-scheduler": image },
     verbosity,
     logFormat: encoder === "console" ? "console" : "json",
