@@ -7,7 +7,18 @@ const MAX_ERRORS = 500;
 
 interface Walk {
   readonly errors: FieldError[];
+  /** Errors so far after which rules make no sense: what is there is not of the right shape. */
+  blocking: number;
 }
+
+/** Errors of shape; a number out of bounds is none. */
+const BLOCKING: ReadonlySet<FieldErrorKind> = new Set<FieldErrorKind>([
+  "TypeInvalid",
+  "Required",
+  "NotSupported",
+  "TooLong",
+  "TooMany",
+]);
 
 type Segment = { readonly parent: Segment | undefined; readonly key: string | number };
 
@@ -20,12 +31,13 @@ function pathText(segment: Segment | undefined): string {
 
 /** Checks a value; returns every violation, at most 500. */
 export function validateNode(node: SchemaNode, value: Json, oldValue?: Json): FieldError[] {
-  const walk: Walk = { errors: [] };
+  const walk: Walk = { errors: [], blocking: 0 };
   check(walk, node, value, oldValue, undefined);
   return walk.errors;
 }
 
 function report(walk: Walk, at: Segment | undefined, kind: FieldErrorKind, value: Json | undefined, message: string) {
+  if (BLOCKING.has(kind)) walk.blocking++;
   walk.errors.push({ path: pathText(at), kind, value, message });
 }
 
@@ -37,16 +49,15 @@ function invalid(walk: Walk, at: Segment | undefined, value: Json, detail: strin
 function check(walk: Walk, node: SchemaNode, value: Json, old: Json | undefined, at: Segment | undefined): void {
   if (value === null && node.nullable) return;
   if (old !== undefined && sameJson(value, old)) return;
-  const errorsBefore = walk.errors.length;
-  if (errorsBefore >= MAX_ERRORS || !hasType(walk, node, value, at)) return;
+  const blockingBefore = walk.blocking;
+  if (walk.errors.length >= MAX_ERRORS || !hasType(walk, node, value, at)) return;
   if (node.enumeration !== undefined) checkEnum(walk, node, value, at);
   if (typeof value === "string") checkString(walk, node, value, at);
   else if (typeof value === "number") checkNumber(walk, node, value, at);
   else if (Array.isArray(value)) checkArray(walk, node, value, old, at);
   else if (typeof value === "object" && value !== null) checkObject(walk, node, value, old, at);
   checkCombinations(walk, node, value, at);
-  // Rules are written for values of the right shape.
-  if (node.rules !== undefined && walk.errors.length === errorsBefore)
+  if (node.rules !== undefined && walk.blocking === blockingBefore)
     walk.errors.push(...node.rules(value, old, pathText(at)));
 }
 

@@ -4,16 +4,36 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { customResourceDefinitions } from "../../crds/definitions.ts";
+import fc from "fast-check";
+import { OBJECT_SCHEMAS, customResourceDefinitions } from "../../crds/definitions.ts";
+import { createRuleEngine } from "../../crds/schema/rules.ts";
+import { createStructural } from "../../crds/schema/structural.ts";
 import { foreignDefinitions } from "../../crds/foreign.ts";
 import { KINDS } from "../../kube/resources.ts";
-import type { KubeObject } from "../../kube/types.ts";
+import { parseQuantity } from "../../kube/quantity.ts";
+import { KubeError, type KubeObject } from "../../kube/types.ts";
+import { damaged } from "../mutations.ts";
+import { arbitraryOf } from "../schema-arbitrary.ts";
 import { ROOT, processesWith, until } from "../e2e/process.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 import { createDefinitions, referenceDefinitions } from "./definitions.ts";
 import { describeWith } from "./real.ts";
 
 const START_MS = 60_000;
+
+const NAMED = { name: "random", namespace: "default" };
+
+/** Fields that the server names when it refuses an object; those of its view on scaling apart. */
+async function refusedFields(cluster: Cluster, object: object): Promise<string[]> {
+  try {
+    await cluster.client.create(object as KubeObject, { dryRun: true, fieldManager: "test" });
+    return [];
+  } catch (error) {
+    if (!(error instanceof KubeError) || error.details.causes === undefined) throw error;
+    const fields = error.details.causes.map(({ field = "" }) => field);
+    return fields.filter((field) => field !== "<nil>" && !field.startsWith("."));
+  }
+}
 
 describeWith("a real API server", "kubernetes")("a real API server", () => {
   let cluster: Cluster;
@@ -30,6 +50,34 @@ describeWith("a real API server", "kubernetes")("a real API server", () => {
       await createDefinitions(cluster.client, [...ours, ...referenceDefinitions()]);
       for (const resource of [KINDS.LLMInferenceService, KINDS.InferencePool, KINDS.HTTPRoute])
         expect(await cluster.client.serves(resource)).toBe(true);
+    },
+    START_MS,
+  );
+
+  test(
+    "refuses the objects that our schema engine refuses, for the same fields",
+    async () => {
+      const schema = OBJECT_SCHEMAS.LLMInferenceService.v1alpha2;
+      const structural = createStructural(schema, { rules: createRuleEngine(parseQuantity) });
+      await createDefinitions(cluster.client, customResourceDefinitions() as unknown as KubeObject[]);
+      await until("our kind is served", () =>
+        cluster.client.find(KINDS.LLMInferenceService, NAMED).then(
+          () => true,
+          () => false,
+        ),
+      );
+      const specs = damaged(arbitraryOf(schema.properties!["spec"]!, { density: 12 }));
+      for (const spec of fc.sample(specs, { numRuns: 120, seed: 1 })) {
+        const object = { apiVersion: "serving.kserve.io/v1alpha2", kind: "LLMInferenceService", metadata: NAMED, spec };
+        const copy = structuredClone(object);
+        structural.prune(copy);
+        structural.applyDefaults(copy);
+        const own = new Set(structural.validate(copy).map(({ path }) => path));
+        const fields = await refusedFields(cluster, object);
+        // Ours tells what the server's rules find even where other fields are wrong.
+        expect({ spec, missing: fields.filter((field) => !own.has(field)) }).toEqual({ spec, missing: [] });
+        expect({ spec, refused: fields.length > 0 }).toEqual({ spec, refused: own.size > 0 });
+      }
     },
     START_MS,
   );
