@@ -1,0 +1,116 @@
+import type { Outcome } from "./run.ts";
+import type { Json } from "./step.ts";
+
+/** One thing that two servers answer differently. */
+export interface Difference {
+  /** Label of the step. */
+  readonly label: string;
+  /** Path in the answer: `code`, `body.metadata.generation`. List positions are left out. */
+  readonly path: string;
+  readonly real: string;
+  readonly embedded: string;
+}
+
+const UID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
+const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
+/** Fields whose values each server chooses. */
+const CHOSEN: ReadonlySet<string> = new Set(["clusterIP", "continue"]);
+
+/**
+ * Names for what each server chooses by itself, given in the order of appearance: two answers are alike when they agree on
+ * which uids and versions are the same, whatever they are.
+ */
+export class Normaliser {
+  readonly #names = new Map<string, string>();
+
+  #name(kind: string, value: string): string {
+    const key = `${kind} ${value}`;
+    const known = this.#names.get(key);
+    if (known !== undefined) return known;
+    const name = `<${kind} ${this.#names.size + 1}>`;
+    this.#names.set(key, name);
+    return name;
+  }
+
+  /** The answer without what differs from server to server. */
+  outcome({ code, contentType, warnings, body }: Outcome): Json {
+    return { code, contentType, warnings: warnings.map((text) => this.#text(text)), body: this.#value(body, "") };
+  }
+
+  #text(text: string): string {
+    return text
+      .replaceAll(UID, (uid) => this.#name("uid", uid))
+      .replaceAll(TIME, "<time>")
+      .replaceAll(/in object meta: \d+|resourceVersion: \d+|: \d{3,}$/g, "<version>");
+  }
+
+  #value(value: Json, key: string): Json {
+    if (Array.isArray(value)) return (value as readonly Json[]).map((item) => this.#value(item, key));
+    if (typeof value === "string") return this.#string(value, key);
+    if (typeof value !== "object" || value === null) return value;
+    const isList = "items" in value;
+    const entries = Object.entries(value as Record<string, Json>).map(([name, item]): [string, Json] => {
+      if (name === "metadata" && isList) return [name, withoutVersion(item)];
+      return [name, this.#value(item, name)];
+    });
+    return Object.fromEntries(masked(entries));
+  }
+
+  #string(text: string, key: string): Json {
+    if (key === "resourceVersion" && /^\d+$/.test(text)) return this.#name("version", text);
+    if (CHOSEN.has(key)) return text === "" || text === "None" ? text : "<chosen>";
+    if (key === "clusterIPs") return text === "None" ? text : "<chosen>";
+    return this.#text(text);
+  }
+}
+
+/** The version of a list counts writes of others too. */
+function withoutVersion(metadata: Json): Json {
+  if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata)) return metadata;
+  const { resourceVersion: _version, ...rest } = metadata as Record<string, Json>;
+  return "continue" in rest ? { ...rest, continue: "<chosen>" } : rest;
+}
+
+/** A name that the server completed keeps only what the client gave. */
+function masked(entries: [string, Json][]): [string, Json][] {
+  const prefix = entries.find(([name]) => name === "generateName")?.[1];
+  if (typeof prefix !== "string") return entries;
+  return entries.map(([name, value]) => [
+    name,
+    name === "name" && typeof value === "string" && value.length === prefix.length + 5 ? `${prefix}<random>` : value,
+  ]);
+}
+
+/** What differs between two runs of a scenario. */
+export function compareRuns(real: readonly Outcome[], embedded: readonly Outcome[]): Difference[] {
+  const [left, right] = [new Normaliser(), new Normaliser()];
+  return real.flatMap((outcome, index) => {
+    const found: Difference[] = [];
+    diff(left.outcome(outcome), right.outcome(embedded[index]!), "", (path, a, b) => {
+      found.push({ label: outcome.step.label, path, real: text(a), embedded: text(b) });
+    });
+    return found;
+  });
+}
+
+const ABSENT = Symbol("absent");
+type Found = (path: string, real: Json | typeof ABSENT, embedded: Json | typeof ABSENT) => void;
+
+const text = (value: Json | typeof ABSENT): string => (value === ABSENT ? "absent" : JSON.stringify(value));
+const isTree = (value: Json | typeof ABSENT): value is Record<string, Json> | Json[] =>
+  typeof value === "object" && value !== null;
+
+const member = (tree: Record<string, Json>, key: string): Json | typeof ABSENT => (key in tree ? tree[key]! : ABSENT);
+
+function diff(real: Json | typeof ABSENT, embedded: Json | typeof ABSENT, path: string, found: Found): void {
+  if (real === embedded) return;
+  const bothTrees = isTree(real) && isTree(embedded) && Array.isArray(real) === Array.isArray(embedded);
+  if (!bothTrees) return found(path, real, embedded);
+  if (Array.isArray(real) && Array.isArray(embedded)) {
+    if (real.length !== embedded.length) return found(`${path}[]`, real, embedded);
+    return real.forEach((item, index) => diff(item, embedded[index]!, `${path}[]`, found));
+  }
+  const [left, right] = [real as Record<string, Json>, embedded as Record<string, Json>];
+  for (const key of new Set([...Object.keys(left), ...Object.keys(right)]))
+    diff(member(left, key), member(right, key), path === "" ? key : `${path}.${key}`, found);
+}
