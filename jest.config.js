@@ -6,7 +6,7 @@ const base = {
 };
 
 /** Folders whose tests start real processes. */
-const REAL = ["e2e", "cluster", "envoy"];
+const REAL = ["e2e", "cluster", "envoy", "conformance"];
 
 /** Two projects: `unit` beside the sources, and `e2e` with real processes, which run after it, one file at a time. */
 export default {

@@ -62,7 +62,7 @@ export const CORE_OUTLINES: readonly {
     categories: ["all"],
     outline: `
   spec: object preserve  # Which pods, on which ports.
-    selector: map[string]  # Labels of the pods.
+    selector: map[string] atomic  # Labels of the pods.
     ports: []object keys=port,protocol  # Ports of the Service.
       name: string
       port!: int  # Port of the Service.
@@ -102,13 +102,13 @@ export const CORE_OUTLINES: readonly {
     plural: "serviceaccounts",
     shortNames: ["sa"],
     outline: `
-  secrets: []object keys=name
+  secrets: []object keys=name atomic
     name: string
     namespace: string
     kind: string
     apiVersion: string
     uid: string
-  imagePullSecrets: []object keys=name
+  imagePullSecrets: []object
     name="": string
   automountServiceAccountToken: bool`,
   },

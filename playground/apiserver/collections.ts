@@ -17,7 +17,7 @@ export interface Selection {
 export function selectionOf(target: Target, query: URLSearchParams): Selection {
   const byName = target.name === "" ? "" : `metadata.name=${target.name}`;
   const fields = [query.get("fieldSelector") ?? "", byName].filter((text) => text !== "").join(",");
-  const [label, field] = [labelSelector(query.get("labelSelector") ?? ""), fieldSelector(fields)];
+  const [label, field] = [labelSelector(query.get("labelSelector") ?? ""), fieldSelector(fields, target.kind.storage)];
   const selective = fields !== "" || (query.get("labelSelector") ?? "") !== "";
   return { target, matches: (object) => label(object) && field(object), selective };
 }
@@ -186,6 +186,10 @@ function leaving(object: JsonObject, previous: JsonObject | undefined, change: C
 
 /** `List` object of a page. */
 export function listObject(target: Target, page: Page): JsonObject {
-  const items: Json[] = page.items;
+  // Items of built-in kinds are encoded as members of their list, which tells their type.
+  const isBuiltin = target.kind.conversion === undefined;
+  const items: Json[] = isBuiltin
+    ? page.items.map(({ apiVersion: _version, kind: _kind, ...item }) => item)
+    : page.items;
   return { kind: textOf(target.kind.listKind), apiVersion: target.kind.apiVersion, metadata: page.metadata, items };
 }

@@ -215,8 +215,8 @@ const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
       name: "Ready",
       value: (object) => `${count("status", "readyReplicas")(object)}/${count("spec", "replicas")(object)}`,
     },
-    { name: "Up-to-date", type: "integer", value: count("status", "updatedReplicas") },
-    { name: "Available", type: "integer", value: count("status", "availableReplicas") },
+    { name: "Up-to-date", type: "string", value: count("status", "updatedReplicas") },
+    { name: "Available", type: "string", value: count("status", "availableReplicas") },
     AGE,
     ...templateColumns,
   ],
@@ -266,10 +266,10 @@ const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
   Namespace: named({ name: "Status", value: path("status", "phase") }),
   ConfigMap: named({
     name: "Data",
-    type: "integer",
+    type: "string",
     value: (object) => Number(sizeOf("data")(object)) + Number(sizeOf("binaryData")(object)),
   }),
-  Secret: named({ name: "Type", value: path("type") }, { name: "Data", type: "integer", value: sizeOf("data") }),
+  Secret: named({ name: "Type", value: path("type") }, { name: "Data", type: "string", value: sizeOf("data") }),
   ServiceAccount: named({ name: "Secrets", type: "integer", value: sizeOf("secrets") }),
   Lease: named({ name: "Holder", value: path("spec", "holderIdentity") }),
   PersistentVolumeClaim: [

@@ -38,6 +38,10 @@ function defaultContainer(container: JsonObject): void {
     if (isObject(reference)) fill(reference, { apiVersion: "v1" });
   });
   for (const probe of ["livenessProbe", "readinessProbe", "startupProbe"]) defaultProbe(container[probe]);
+}
+
+/** Requests follow limits in pods, though not in templates of pods. */
+function defaultRequests(container: JsonObject): void {
   const limits = objectOf(at(container, "resources", "limits"));
   if (Object.keys(limits).length > 0) fill(ensureObject(objectOf(container["resources"]), "requests"), limits);
 }
@@ -72,6 +76,7 @@ function defaultTemplate(object: JsonObject): void {
 
 function defaultDeployment(object: JsonObject): void {
   const spec = ensureObject(object, "spec");
+  ensureObject(object, "status");
   fill(spec, {
     replicas: 1,
     revisionHistoryLimit: 10,
@@ -87,13 +92,23 @@ function defaultDeployment(object: JsonObject): void {
 
 function defaultService(object: JsonObject): void {
   const spec = ensureObject(object, "spec");
+  fill(ensureObject(object, "status"), { loadBalancer: {} });
   fill(spec, { type: "ClusterIP", sessionAffinity: "None" });
   eachObject(spec["ports"], (port) => fill(port, { protocol: "TCP", targetPort: port["port"] ?? 0 }));
   if (spec["type"] === "ExternalName") return;
-  fill(spec, { internalTrafficPolicy: "Cluster", ipFamilyPolicy: "SingleStack", ipFamilies: ["IPv4"] });
+  fill(spec, { internalTrafficPolicy: "Cluster" });
+}
+
+/** Empty maps are not encoded. */
+function dropEmptyData(object: JsonObject): void {
+  for (const field of ["data", "binaryData", "stringData"]) {
+    const value = object[field];
+    if (value === null || (isObject(value) && Object.keys(value).length === 0)) delete object[field];
+  }
 }
 
 function defaultSecret(object: JsonObject): void {
+  dropEmptyData(object);
   fill(object, { type: "Opaque" });
   const text = object["stringData"];
   if (!isObject(text)) return;
@@ -141,16 +156,14 @@ function defaultDefinition(object: JsonObject): void {
 
 const DEFAULTS: Readonly<Record<string, (object: JsonObject) => void>> = {
   "/pods": (object) => {
-    defaultPodSpec(ensureObject(object, "spec"));
-    fill(ensureObject(object, "spec"), {
-      serviceAccountName: "default",
-      serviceAccount: "default",
-      enableServiceLinks: true,
-    });
-    fill(ensureObject(object, "status"), { phase: "Pending", qosClass: "BestEffort" });
+    const spec = ensureObject(object, "spec");
+    defaultPodSpec(spec);
+    for (const list of ["initContainers", "containers"]) eachObject(spec[list], defaultRequests);
+    fill(spec, { enableServiceLinks: true });
   },
   "/services": defaultService,
   "/secrets": defaultSecret,
+  "/configmaps": dropEmptyData,
   "/namespaces": defaultNamespace,
   "apps/deployments": defaultDeployment,
   "apps/replicasets": (object) => {
@@ -166,12 +179,41 @@ const DEFAULTS: Readonly<Record<string, (object: JsonObject) => void>> = {
     });
     defaultTemplate(object);
   },
+  "coordination.k8s.io/leases": (object) => void ensureObject(object, "spec"),
   "rbac.authorization.k8s.io/rolebindings": defaultBinding,
   "rbac.authorization.k8s.io/clusterrolebindings": defaultBinding,
   "admissionregistration.k8s.io/mutatingwebhookconfigurations": defaultWebhooks,
   "admissionregistration.k8s.io/validatingwebhookconfigurations": defaultWebhooks,
   "apiextensions.k8s.io/customresourcedefinitions": defaultDefinition,
 };
+
+/** Taints of nodes that are not there for a while, which pods stay for by default. */
+const TOLERATED = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
+
+/** What the admission plugins of Kubernetes set in a new object; nobody owns it. */
+export function admitBuiltin(kind: ServedKind, object: JsonObject): void {
+  if (kind.storage !== "/pods") return;
+  const spec = ensureObject(object, "spec");
+  fill(spec, {
+    serviceAccountName: "default",
+    serviceAccount: spec["serviceAccountName"] ?? "default",
+    priority: 0,
+    preemptionPolicy: "PreemptLowerPriority",
+  });
+  fill(ensureObject(object, "status"), { phase: "Pending", qosClass: "BestEffort" });
+  const tolerations = listOf(spec["tolerations"]);
+  const missing = TOLERATED.filter((key) => !tolerations.some((item) => at(item, "key") === key));
+  const added = missing.map((key) => ({ key, operator: "Exists", effect: "NoExecute", tolerationSeconds: 300 }));
+  spec["tolerations"] = [...tolerations, ...added];
+}
+
+/** A new object before anything is set: what its encoding holds always counts as there, and is owned by nobody. */
+export function zeroOf(kind: ServedKind): JsonObject {
+  if (kind.conversion !== undefined) return { metadata: {} };
+  const template = { metadata: {}, spec: { containers: [] } };
+  const spec = { template, containers: [], strategy: {}, updateStrategy: {} };
+  return { metadata: {}, spec, status: { loadBalancer: {} }, roleRef: {} };
+}
 
 /** Fills what Kubernetes fills for a kind: the schema's defaults, and for built-in kinds those that depend on other fields. */
 export function applyDefaults(kind: ServedKind, object: JsonObject): void {

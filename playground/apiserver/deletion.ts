@@ -37,6 +37,7 @@ export function markDeleted(
   if (finalizers.length === 0 && grace === 0 && !holds) return undefined;
   if (finalizers.length > 0) meta["finalizers"] = finalizers;
   const before = meta["deletionGracePeriodSeconds"];
+  if (before === undefined && meta["generation"] !== undefined) meta["generation"] = Number(meta["generation"]) + 1;
   if (before === undefined || grace < Number(before)) {
     meta["deletionTimestamp"] = timestamp(nowMs + grace * 1000);
     meta["deletionGracePeriodSeconds"] = grace;

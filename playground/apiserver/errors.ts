@@ -36,7 +36,7 @@ export class ApiError extends Error {
       metadata: {},
       status: "Failure",
       message: this.message,
-      reason: this.reason,
+      ...(this.reason === "" ? {} : { reason: this.reason }),
       ...(this.details === undefined ? {} : { details: this.details }),
       code: this.code,
     };
@@ -45,9 +45,9 @@ export class ApiError extends Error {
 
 function detailsOf(subject: Subject): JsonObject {
   return {
-    ...(subject.name === undefined ? {} : { name: subject.name }),
+    ...(subject.name === undefined || subject.name === "" ? {} : { name: subject.name }),
     ...(subject.group === "" ? {} : { group: subject.group }),
-    kind: subject.kind,
+    ...(subject.kind === "" ? {} : { kind: subject.kind }),
   };
 }
 
@@ -108,6 +108,12 @@ export const methodNotAllowed = (): ApiError =>
   new ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {});
 export const internalError = (message: string): ApiError =>
   new ApiError(500, "InternalError", `Internal error occurred: ${message}`, { causes: [{ message }] });
+/** 415 of a patch; the two servers behind an API server say it in different words. */
+export function unsupportedPatchType(isCustom: boolean): ApiError {
+  if (!isCustom) return new ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {});
+  const types = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+  return unsupportedMediaType(`accepted media types include: ${types}`);
+}
 export const unsupportedMediaType = (message: string): ApiError =>
   new ApiError(415, "UnsupportedMediaType", `the body of the request was in an unknown format - ${message}`);
 export const tooLarge = (limitBytes: number): ApiError =>

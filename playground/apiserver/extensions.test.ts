@@ -110,7 +110,7 @@ describe("server-side apply over HTTP", () => {
     const conflict = await call("PATCH", `${CM}/a?fieldManager=two`, configMap("a", { x: "2" }), APPLY);
     expect(conflict.body).toMatchObject({
       code: 409,
-      details: { causes: [{ reason: "FieldManagerConflict", field: ".data.x" }] },
+      details: { causes: expect.arrayContaining([expect.objectContaining({ field: ".data.x" })]) },
     });
     const forced = await must("PATCH", `${CM}/a?fieldManager=two&force=true`, configMap("a", { x: "2" }), APPLY);
     expect(forced["data"]).toEqual({ x: "2" });
@@ -161,17 +161,16 @@ describe("admission webhooks", () => {
     });
     expect((await call("POST", CM, configMap("good"))).warnings).toContain("careful");
     const dead = { url: "https://127.0.0.1:1/x", caBundle: "" };
-    await must("PUT", `${path("validating")}/hooks`, configuration("ValidatingWebhookConfiguration", dead));
+    await must("DELETE", `${path("validating")}/hooks`);
+    await must("POST", path("validating"), configuration("ValidatingWebhookConfiguration", dead));
     const failed = await call("POST", CM, configMap("b"));
     expect(failed.body).toMatchObject({
       code: 500,
       message: expect.stringContaining('failed calling webhook "hook.example.com"'),
     });
-    await must(
-      "PUT",
-      `${path("validating")}/hooks`,
-      configuration("ValidatingWebhookConfiguration", dead, { failurePolicy: "Ignore" }),
-    );
+    await must("DELETE", `${path("validating")}/hooks`);
+    const ignoring = configuration("ValidatingWebhookConfiguration", dead, { failurePolicy: "Ignore" });
+    await must("POST", path("validating"), ignoring);
     await must("POST", CM, configMap("b"));
   });
 });

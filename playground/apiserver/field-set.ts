@@ -69,10 +69,11 @@ export function intersectionOf(a: FieldSet, b: FieldSet): FieldSet {
   return result;
 }
 
-/** Members as readable paths: `.spec.containers[name="main"].image`. */
+/** Members below the root as readable paths, those of one level before what is below them: `.spec.containers[name="main"].image`. */
 export function pathsOf(set: FieldSet, prefix = ""): string[] {
-  const own = set.self ? [prefix] : [];
-  return [...own, ...[...set.children].flatMap(([step, child]) => pathsOf(child, prefix + stepText(step)))];
+  const children = [...set.children].map(([step, child]) => ({ path: prefix + stepText(step), child }));
+  const members = children.filter(({ child }) => child.self).map(({ path }) => path);
+  return [...members.sort(), ...children.flatMap(({ path, child }) => pathsOf(child, path))];
 }
 
 function stepText(step: string): string {
@@ -156,6 +157,14 @@ export function fieldsOf(value: Json | undefined, schema: JsonSchema | undefined
   return set;
 }
 
+/** All paths of a value that was not there before: every map and list on the way is new, too. */
+function addedFields(value: Json | undefined, schema: JsonSchema | undefined): FieldSet {
+  const parts = partsOf(value, schema);
+  const set = emptySet(value !== undefined);
+  for (const part of parts ?? []) set.children.set(part.step, addedFields(part.value, part.schema));
+  return set;
+}
+
 /** What a write changed. */
 export interface Comparison {
   /** Paths that are new or have a new value. */
@@ -169,7 +178,7 @@ export function compareFields(
   after: Json | undefined,
   schema: JsonSchema | undefined,
 ): Comparison {
-  if (before === undefined) return { changed: fieldsOf(after, schema), removed: emptySet() };
+  if (before === undefined) return { changed: addedFields(after, schema), removed: emptySet() };
   if (after === undefined) return { changed: emptySet(), removed: fieldsOf(before, schema) };
   const [old, now] = [partsOf(before, schema), partsOf(after, schema)];
   if (old === undefined || now === undefined)
@@ -182,7 +191,6 @@ export function compareFields(
   for (const part of now) {
     const counterpart = previous.get(part.step);
     const result = compareFields(counterpart?.value, part.value, part.schema);
-    if (counterpart === undefined && part.member) result.changed.self = true;
     add(changed, part.step, result.changed);
     add(removed, part.step, result.removed);
     previous.delete(part.step);

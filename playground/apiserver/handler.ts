@@ -1,8 +1,16 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
-import { listPage, selectionOf, watchLines } from "./collections.ts";
+import { listObject, listPage, selectionOf, watchLines } from "./collections.ts";
 import type { DeleteMode } from "./deletion.ts";
-import { ApiError, badRequest, methodNotAllowed, noSuchPath, successStatus, unsupportedMediaType } from "./errors.ts";
+import {
+  ApiError,
+  badRequest,
+  invalid,
+  methodNotAllowed,
+  noSuchPath,
+  successStatus,
+  unsupportedPatchType,
+} from "./errors.ts";
 import { decode, decodeObject, mediaType, readBody, send, setWarnings } from "./http.ts";
 import type { ServedKind } from "./kinds.ts";
 import { serveLog, type PodLogs } from "./logs.ts";
@@ -95,6 +103,7 @@ export class ResourceHandler {
     if (kind === undefined || !SUBRESOURCES.has(path.subresource)) throw noSuchPath();
     if (!servesSubresource(kind, path.subresource) || (!kind.namespaced && path.namespace !== "")) throw noSuchPath();
     const target = { kind, namespace: path.namespace, name: path.name, subresource: path.subresource };
+    if (path.subresource !== "log") negotiate(request.headers.accept);
     const call = { request, response, target, query, warnings: [] };
     if (path.subresource === "log")
       return await serveLog(response, await this.#resources.get({ ...target, subresource: "" }), query, this.#podLogs);
@@ -108,6 +117,7 @@ export class ResourceHandler {
     if (call.request.method === "DELETE") return await this.#deleteCollection(call);
     if (call.request.method !== "GET") throw methodNotAllowed();
     if (call.query.get("watch") === "true" || call.query.get("watch") === "1") return await this.#watch(call);
+    for (const number of ["limit", "timeoutSeconds"]) refuseNonNumber(call.query.get(number));
     const page = await listPage(this.#resources, selectionOf(call.target, call.query), call.query);
     const representation = negotiate(call.request.headers.accept);
     const body = representPage(page, call.target, representation, call.query, this.#now());
@@ -152,33 +162,32 @@ export class ResourceHandler {
       case "application/apply-patch+yaml":
       case "application/apply-patch+cbor":
         if ((call.query.get("fieldManager") ?? "") === "")
-          throw badRequest(
-            "PatchOptions.meta.k8s.io is invalid: fieldManager: Required value: is required for apply patch",
-          );
+          throw invalid({ group: "meta.k8s.io", kind: "PatchOptions", name: "" }, [
+            { path: "fieldManager", kind: "Required", message: "is required for apply patch" },
+          ]);
         if (!isObject(patch)) throw badRequest("an apply patch is an object");
+        refuseOtherType(target.kind, patch);
         return await this.#resources.apply(target, patch, mode);
       case "application/json-patch+json":
         return await this.#resources.patch(target, mode, (current) => jsonPatch(current, patch));
       case "application/merge-patch+json":
         return await this.#resources.patch(target, mode, (current) => objectOf(mergePatch(current, patch)));
       case "application/strategic-merge-patch+json":
-        if (target.kind.conversion !== undefined)
-          throw unsupportedMediaType(
-            "custom resources take json-patch, merge-patch and apply-patch, not strategic-merge-patch",
-          );
+        if (target.kind.conversion !== undefined) throw unsupportedPatchType(target.kind.conversion !== undefined);
         return await this.#resources.patch(target, mode, (current) =>
           strategicPatch(current, patch, target.kind.schema),
         );
       default:
-        throw unsupportedMediaType(`patch type ${JSON.stringify(type)} is not served`);
+        throw unsupportedPatchType(target.kind.conversion !== undefined);
     }
   }
 
   async #delete(call: Call): Promise<void> {
     const body = await readBody(call.request);
     const options = body.length === 0 ? {} : decodeObject(body, mediaType(call.request));
+    refusePolicy(textOf(options["propagationPolicy"]) || (call.query.get("propagationPolicy") ?? ""));
     const { object, gone } = await this.#resources.delete(call.target, deleteModeOf(call, options));
-    if (!gone) return this.#answer(call, 200, object);
+    if (!gone || TOLD_WHEN_DELETED.has(call.target.kind.storage)) return this.#answer(call, 200, object);
     setWarnings(call.response, call.warnings);
     send(call.request, call.response, 200, successStatus(subjectOf(call.target), textOf(metaOf(object)["uid"])));
   }
@@ -187,13 +196,17 @@ export class ResourceHandler {
     const body = await readBody(call.request);
     const options = body.length === 0 ? {} : decodeObject(body, mediaType(call.request));
     const page = await listPage(this.#resources, selectionOf(call.target, call.query), new URLSearchParams());
+    const items: JsonObject[] = [];
     for (const item of page.items) {
       const target = { ...call.target, namespace: namespaceOf(item), name: nameOf(item) };
-      await this.#resources.delete(target, deleteModeOf(call, options)).catch((error: unknown) => {
+      try {
+        await this.#resources.delete(target, deleteModeOf(call, options));
+        items.push(item);
+      } catch (error) {
         if (!(error instanceof ApiError && error.code === 404)) throw error;
-      });
+      }
     }
-    send(call.request, call.response, 200, { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success" });
+    send(call.request, call.response, 200, listObject(call.target, { ...page, items }));
   }
 
   async #scale(call: Call): Promise<void> {
@@ -291,6 +304,29 @@ function servesSubresource(kind: ServedKind, subresource: string): boolean {
   if (subresource === "scale") return kind.scale !== undefined;
   if (subresource === "finalize") return kind.storage === "/namespaces";
   return subresource === "" || kind.storage === "/pods";
+}
+
+/** Kinds whose deleted objects are the answer of the delete. */
+const TOLD_WHEN_DELETED: ReadonlySet<string> = new Set(["/services", "/serviceaccounts", "/pods"]);
+
+const POLICIES = ["Foreground", "Background", "Orphan"];
+
+function refusePolicy(policy: string): void {
+  if (policy === "" || POLICIES.includes(policy)) return;
+  const message = 'supported values: "Foreground", "Background", "Orphan", "nil"';
+  const error = { path: "propagationPolicy", kind: "NotSupported" as const, value: policy, message };
+  throw invalid({ group: "meta.k8s.io", kind: "DeleteOptions", name: "" }, [error]);
+}
+
+function refuseNonNumber(text: string | null): void {
+  if (text !== null && text !== "" && !/^[+-]?\d+$/.test(text))
+    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+}
+
+function refuseOtherType(kind: ServedKind, { apiVersion, kind: name }: JsonObject): void {
+  if (apiVersion === kind.apiVersion && name === kind.kind) return;
+  const version = textOf(apiVersion);
+  throw badRequest(`invalid object type: ${version.includes("/") ? version : `/${version}`}, Kind=${textOf(name)}`);
 }
 
 /** Clients may leave the type out of a body whose URL says it. */

@@ -45,7 +45,7 @@ export function decodeObject(body: Buffer, type: string): JsonObject {
   if (type === PROTOBUF) return decodeProtobuf(body);
   if (type !== "application/json" && type !== "application/yaml")
     throw unsupportedMediaType(
-      `media type ${JSON.stringify(type)} is not served; send application/json or application/yaml`,
+      "accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf",
     );
   const value = decode(body, type);
   if (!isObject(value)) throw badRequest("the body of the request is no object");

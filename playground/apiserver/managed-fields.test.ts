@@ -72,11 +72,11 @@ describe("server-side apply", () => {
       "Apply a": [
         ".metadata.labels.l",
         ".spec.args",
+        ".spec.selector",
+        ".spec.size",
         '.spec.ports[port=80,protocol="TCP"]',
         '.spec.ports[port=80,protocol="TCP"].name',
         '.spec.ports[port=80,protocol="TCP"].port',
-        ".spec.selector",
-        ".spec.size",
         '.spec.tags[="a"]',
       ],
     });
@@ -140,8 +140,8 @@ describe("ordinary writes", () => {
 
   test("the server's own fields belong to nobody", () => {
     const object = { ...widget({ size: 1 }), metadata: { name: "w", uid: "u", generation: 1, labels: { a: "b" } } };
-    recordUpdate(undefined, object, SCHEMA, writer("m"));
-    expect(owners(object)).toEqual({ "Update m": [".metadata.labels.a", ".spec.size"] });
+    recordUpdate({ metadata: {} }, object, SCHEMA, writer("m"));
+    expect(owners(object)).toEqual({ "Update m": [".spec", ".metadata.labels", ".metadata.labels.a", ".spec.size"] });
   });
 });
 

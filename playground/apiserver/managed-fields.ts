@@ -46,7 +46,6 @@ const UNOWNED = decodeFields({
   "f:metadata": {
     "f:name": {},
     "f:namespace": {},
-    "f:generateName": {},
     "f:creationTimestamp": {},
     "f:deletionTimestamp": {},
     "f:deletionGracePeriodSeconds": {},
@@ -160,7 +159,8 @@ function refuseConflicts(others: readonly ManagerEntry[], taken: FieldSet): void
   if (conflicts.length === 0) return;
   const texts = conflicts.map(({ entry, field }) => ({ text: conflictText(entry), field }));
   const lines = [...new Set(texts.map(({ text }) => text))].map(
-    (text) => `${text}:\n${texts.flatMap((item) => (item.text === text ? [`- ${item.field}`] : [])).join("\n")}`,
+    (text) =>
+      `${text.replace(/^conflict /, "conflicts ")}:\n${texts.flatMap((item) => (item.text === text ? [`- ${item.field}`] : [])).join("\n")}`,
   );
   const plural = conflicts.length === 1 ? "conflict" : "conflicts";
   const head = `Apply failed with ${conflicts.length} ${plural}`;
@@ -171,7 +171,6 @@ function refuseConflicts(others: readonly ManagerEntry[], taken: FieldSet): void
 }
 
 function conflictText(entry: ManagerEntry): string {
-  const how =
-    entry.operation === "Apply" ? "" : ` using ${entry.apiVersion}${entry.time === "" ? "" : ` at ${entry.time}`}`;
+  const how = entry.operation === "Apply" ? "" : ` using ${entry.apiVersion}`;
   return `conflict with "${entry.manager}"${entry.subresource === "" ? "" : ` with subresource "${entry.subresource}"`}${how}`;
 }

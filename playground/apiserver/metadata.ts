@@ -1,7 +1,7 @@
 import { randomInt, randomUUID } from "node:crypto";
-import type { FieldError, JsonObject } from "../../crds/schema/types.ts";
+import type { FieldError, Json, JsonObject } from "../../crds/schema/types.ts";
 import type { ServedKind } from "./kinds.ts";
-import { ensureMeta, equalJson, metaOf, nameOf, namespaceOf, textMap, textOf, timestamp } from "./objects.ts";
+import { ensureMeta, equalJson, listOf, metaOf, nameOf, namespaceOf, textMap, textOf, timestamp } from "./objects.ts";
 
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
@@ -27,7 +27,7 @@ function nameSuffix(): string {
 }
 
 /** Sets the server's own fields of a new object, and its name from `generateName`. */
-export function stampNew(object: JsonObject, namespace: string, nowMs: number): void {
+export function stampNew(kind: ServedKind, object: JsonObject, namespace: string, nowMs: number): void {
   const meta = ensureMeta(object);
   if (textOf(meta["name"]) === "" && textOf(meta["generateName"]) !== "")
     meta["name"] = `${textOf(meta["generateName"]).slice(0, 58)}${nameSuffix()}`;
@@ -37,7 +37,32 @@ export function stampNew(object: JsonObject, namespace: string, nowMs: number): 
     delete meta[key];
   meta["uid"] = randomUUID();
   meta["creationTimestamp"] = timestamp(nowMs);
-  meta["generation"] = 1;
+  if (hasGeneration(kind)) meta["generation"] = 1;
+  else delete meta["generation"];
+}
+
+/** Groups, and kinds of other groups, of Kubernetes itself whose objects count their generations. */
+const COUNTED: ReadonlySet<string> = new Set([
+  "apps",
+  "policy",
+  "networking.k8s.io",
+  "admissionregistration.k8s.io",
+  "apiextensions.k8s.io",
+  "discovery.k8s.io",
+  "/pods",
+]);
+
+function hasGeneration(kind: ServedKind): boolean {
+  return kind.conversion !== undefined || COUNTED.has(kind.group) || COUNTED.has(kind.storage);
+}
+
+/** An empty map or list in `metadata` is as good as none, and is not kept. */
+export function dropEmptyMetadata(object: JsonObject): void {
+  const meta = ensureMeta(object);
+  for (const key of ["labels", "annotations", "finalizers", "ownerReferences"]) {
+    const value = meta[key];
+    if (value === null || (typeof value === "object" && Object.keys(value).length === 0)) delete meta[key];
+  }
 }
 
 /** Fields of `metadata` that only the server changes. */
@@ -70,6 +95,7 @@ export function bumpGeneration(kind: ServedKind, current: JsonObject, next: Json
     return kind.hasStatus || status === undefined ? rest : { ...rest, status };
   };
   const meta = ensureMeta(next);
+  if (!hasGeneration(kind)) return;
   if (!equalJson(desired(current), desired(next))) meta["generation"] = Number(metaOf(current)["generation"] ?? 0) + 1;
 }
 
@@ -80,7 +106,19 @@ export function validateMetadata(kind: ServedKind, object: JsonObject): FieldErr
     ...nameErrors(kind, nameOf(object)),
     ...labelErrors(textMap(meta["labels"])),
     ...annotationErrors(textMap(meta["annotations"])),
+    ...(kind.conversion === undefined ? finalizerErrors(meta["finalizers"]) : []),
   ];
+}
+
+const STANDARD_FINALIZERS = new Set(["kubernetes", "orphan", "foregroundDeletion"]);
+
+function finalizerErrors(finalizers: Json | undefined): FieldError[] {
+  const message = "name is neither a standard finalizer name nor is it fully qualified";
+  return listOf(finalizers).flatMap((value, index): FieldError[] =>
+    typeof value !== "string" || value.includes("/") || STANDARD_FINALIZERS.has(value)
+      ? []
+      : [{ path: `metadata.finalizers[${index}]`, kind: "Invalid", value, message }],
+  );
 }
 
 function nameErrors(kind: ServedKind, name: string): FieldError[] {
@@ -113,7 +151,7 @@ function labelErrors(labels: Readonly<Record<string, string>>): FieldError[] {
         kind: "Invalid",
         value: key,
         message:
-          "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+          "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
       });
     if (value.length > 63) errors.push({ path, kind: "Invalid", value, message: "must be no more than 63 characters" });
     else if (!LABEL_VALUE.test(value))
@@ -122,7 +160,7 @@ function labelErrors(labels: Readonly<Record<string, string>>): FieldError[] {
         kind: "Invalid",
         value,
         message:
-          "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+          "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",
       });
     return errors;
   });
@@ -158,6 +196,6 @@ export function urlMismatch(
   if (kind.namespaced && namespaceOf(object) !== "" && namespaceOf(object) !== namespace)
     return "the namespace of the provided object does not match the namespace sent on the request";
   if (name !== undefined && nameOf(object) !== "" && nameOf(object) !== name)
-    return "the name of the object does not match the name on the URL";
+    return `the name of the object (${nameOf(object)}) does not match the name on the URL (${name})`;
   return undefined;
 }

@@ -48,9 +48,9 @@ describe("jsonPatch (RFC 6902)", () => {
 
   const refused: [string, Json, number][] = [
     ["a failed test", [{ op: "test", path: "/a", value: 2 }], 422],
-    ["a path that does not exist", [{ op: "replace", path: "/x", value: 2 }], 422],
+    ["a path that does not exist", [{ op: "replace", path: "/x/y", value: 2 }], 422],
     ["an index outside the list", [{ op: "add", path: "/l/5", value: 2 }], 422],
-    ["an unknown operation", [{ op: "swap", path: "/a" }], 400],
+    ["an unknown operation", [{ op: "swap", path: "/a" }], 422],
     ["no list", { op: "remove", path: "/a" }, 400],
     ["no pointer", [{ op: "remove", path: "a" }], 400],
   ];

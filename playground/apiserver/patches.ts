@@ -37,7 +37,7 @@ export function jsonPatch(target: JsonObject, patch: Json): JsonObject {
 }
 
 const unfit = (message: string): ApiError =>
-  new ApiError(422, "Invalid", `the server rejected our request due to an error in our request: ${message}`);
+  new ApiError(422, "Invalid", `the server rejected our request due to an error in our request: ${message}`, {});
 
 function pointer(value: Json | undefined): string[] {
   const text = textOf(value);
@@ -55,7 +55,6 @@ function applyOperation(document: Json, operation: JsonObject): Json {
     case "add":
       return put(document, path, operation["value"] ?? null, "insert");
     case "replace":
-      read(document, path);
       return put(document, path, operation["value"] ?? null, "set");
     case "remove":
       return remove(document, path);
@@ -70,7 +69,7 @@ function applyOperation(document: Json, operation: JsonObject): Json {
     case "copy":
       return put(document, path, structuredClone(read(document, pointer(operation["from"]))), "insert");
     default:
-      throw badRequest(`JSON patch: unknown operation ${JSON.stringify(operation["op"] ?? null)}`);
+      throw unfit(`unknown operation ${JSON.stringify(operation["op"] ?? null)}`);
   }
 }
 

@@ -46,8 +46,8 @@ export function negotiate(header: string | undefined): Representation {
     if (shape === "Object" || shape === "Table" || shape === "PartialObjectMetadata")
       return { shape, version: parameters["v"] ?? "v1", format };
   }
-  const served = "application/json, application/yaml, application/json;as=Table;v=v1;g=meta.k8s.io";
-  throw new ApiError(406, "NotAcceptable", `only the following media types are accepted: ${served}`);
+  const served = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+  throw new ApiError(406, "NotAcceptable", `406: Not Acceptable\n\nAvailable representations: ${served}`, {});
 }
 
 function includeOf(query: URLSearchParams): RowObject {
@@ -91,5 +91,6 @@ export function representPage(
     return withVersion(tableOf(target.kind, page.items, options), representation);
   }
   const items = page.items.map((item) => withVersion(partialMetadata(item), representation));
-  return withVersion({ kind: "PartialObjectMetadataList", metadata: page.metadata, items }, representation);
+  const listed = items.length === 0 ? null : items;
+  return withVersion({ kind: "PartialObjectMetadataList", metadata: page.metadata, items: listed }, representation);
 }

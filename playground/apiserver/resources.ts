@@ -1,13 +1,34 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
 import type { Admission } from "./admission.ts";
 import type { Converter } from "./conversion.ts";
-import { applyDefaults } from "./defaults.ts";
+import { admitBuiltin, applyDefaults, zeroOf } from "./defaults.ts";
 import { type DeleteMode, holdsNamespace, markDeleted, waitsForPod } from "./deletion.ts";
-import { alreadyExists, badRequest, conflict, forbidden, invalid, notFound, outdated, type Subject } from "./errors.ts";
+import {
+  ApiError,
+  alreadyExists,
+  badRequest,
+  conflict,
+  forbidden,
+  invalid,
+  notFound,
+  outdated,
+  type Subject,
+} from "./errors.ts";
 import type { KindRegistry, ServedKind } from "./kinds.ts";
 import { applyConfiguration, recordUpdate } from "./managed-fields.ts";
-import { bumpGeneration, carryMetadata, stampNew, urlMismatch } from "./metadata.ts";
-import { ensureMeta, equalJson, finalizersOf, metaOf, nameOf, objectOf, textOf, timestamp } from "./objects.ts";
+import { bumpGeneration, carryMetadata, dropEmptyMetadata, stampNew, urlMismatch } from "./metadata.ts";
+import {
+  ensureMeta,
+  equalJson,
+  finalizersOf,
+  metaOf,
+  nameOf,
+  namespaceOf,
+  objectOf,
+  textOf,
+  timestamp,
+} from "./objects.ts";
+import { refuseBadPatch, refuseUndecodable, refuseUnreadable, refuseUntyped } from "./typed-decoding.ts";
 import { ServiceAddresses, keepAllocated } from "./service-addresses.ts";
 import type { Store } from "./store.ts";
 import { validateObject } from "./validation.ts";
@@ -91,19 +112,31 @@ export class Resources {
   async create(target: Target, body: JsonObject, mode: WriteMode): Promise<JsonObject> {
     const object = structuredClone(body);
     this.#checkUrl(target, object);
+    refuseUndecodable(target.kind, object);
+    if (textOf(metaOf(object)["resourceVersion"]) !== "")
+      throw new ApiError(500, "", "resourceVersion should not be set on objects to be created");
     return await this.#create(target, object, mode, true);
   }
 
   /** Replaces an object. Errors: as `create`, 404, 409 when `metadata.resourceVersion` is not the current one. */
   async update(target: Target, body: JsonObject, mode: WriteMode): Promise<Written> {
     this.#checkUrl(target, body);
-    return { object: await this.#modify(target, mode, () => structuredClone(body)), created: false };
+    refuseUndecodable(target.kind, body);
+    const isMissing = this.store.get(target.kind.storage, storeKey(target)) === undefined;
+    if (isMissing && target.subresource === "" && CREATED_BY_UPDATE.has(target.kind.storage))
+      return { object: await this.#create(target, structuredClone(body), mode, true), created: true };
+    const replace = (): JsonObject => {
+      this.#refuseUnconditional(target, body);
+      return structuredClone(body);
+    };
+    return { object: await this.#modify(target, mode, replace), created: false };
   }
 
   /** Writes what `change` makes of the current object; runs again when another write comes between. */
   async patch(target: Target, mode: WriteMode, change: (current: JsonObject) => JsonObject): Promise<Written> {
     const object = await this.#modify(target, mode, (current) => {
       const next = change(current);
+      refuseBadPatch(target.kind, next);
       this.#checkUrl(target, next);
       return next;
     });
@@ -117,18 +150,14 @@ export class Resources {
     if (target.kind.namespaced) ensureMeta(applied)["namespace"] ??= target.namespace;
     this.#checkUrl(target, applied);
     if (metaOf(applied)["managedFields"] !== undefined) throw badRequest("metadata.managedFields must be nil");
-    this.#prune(target.kind, applied, mode);
+    const unknown = target.kind.structural.prune(structuredClone(applied));
+    refuseUntyped(target.kind, applied, unknown, namespaceOf(body));
     const scoped = this.#appliedPart(target, applied);
     if (this.store.get(target.kind.storage, storeKey(target)) === undefined && target.subresource === "") {
-      const object = applyConfiguration(undefined, scoped, target.kind.schema, this.#writer(target, mode), mode.force);
+      const object = this.#applied(target, undefined, scoped, mode);
       return { object: await this.#create(target, object, mode, false), created: true };
     }
-    const object = await this.#modify(
-      target,
-      mode,
-      (current) => applyConfiguration(current, scoped, target.kind.schema, this.#writer(target, mode), mode.force),
-      false,
-    );
+    const object = await this.#modify(target, mode, (current) => this.#applied(target, current, scoped, mode), false);
     return { object, created: false };
   }
 
@@ -151,7 +180,7 @@ export class Resources {
     await this.#admission.validate(request);
     if (this.store.get(target.kind.storage, storeKey(target)) !== stored) return await this.delete(target, mode);
     const next = markDeleted(target.kind, stored, mode, this.#now());
-    if (mode.dryRun) return { object: current, gone: next === undefined };
+    if (mode.dryRun) return { object: next ?? current, gone: next === undefined };
     if (next === undefined) return { object: await this.#remove(target, stored), gone: true };
     const written = equalJson(next, stored) ? stored : this.store.put(target.kind.storage, storeKey(target), next);
     const [object] = await this.converter.convert([written], target.kind, target.kind.apiVersion);
@@ -168,6 +197,15 @@ export class Resources {
     if (stored === undefined) throw notFound(subjectOf(target));
     const [current] = await this.converter.convert([stored], target.kind, target.kind.apiVersion);
     return { stored, current: current! };
+  }
+
+  /** Some kinds are replaced only by a writer that says which version it has seen. */
+  #refuseUnconditional({ kind, name, subresource }: Target, body: JsonObject): void {
+    const isConditional = kind.conversion !== undefined || CONDITIONAL.has(kind.storage);
+    if (!isConditional || subresource === "scale" || textOf(metaOf(body)["resourceVersion"]) !== "") return;
+    const message = "must be specified for an update";
+    const error = { path: "metadata.resourceVersion", kind: "Invalid" as const, value: 0, message };
+    throw invalid({ group: kind.group, kind: kind.plural, name }, [error]);
   }
 
   #checkUrl(target: Target, object: JsonObject): void {
@@ -188,6 +226,13 @@ export class Resources {
           `Precondition failed: ${name} in precondition: ${wanted}, ${name} in object meta: ${textOf(meta[field])}`,
         );
     }
+  }
+
+  #applied(target: Target, current: JsonObject | undefined, scoped: JsonObject, mode: WriteMode): JsonObject {
+    const { kind } = target;
+    const object = applyConfiguration(current, scoped, kind.schema, this.#writer(target, mode), mode.force);
+    refuseUnreadable(kind, object);
+    return object;
   }
 
   #writer(target: Target, mode: WriteMode) {
@@ -225,16 +270,18 @@ export class Resources {
   async #create(target: Target, object: JsonObject, mode: WriteMode, record: boolean): Promise<JsonObject> {
     const { kind } = target;
     this.#prune(kind, object, mode);
-    stampNew(object, target.namespace, this.#now());
+    dropEmptyMetadata(object);
+    stampNew(kind, object, target.namespace, this.#now());
     if (kind.hasStatus && !KEEPS_STATUS.has(kind.storage)) delete object[STATUS];
     applyDefaults(kind, object);
     const named = { ...target, name: nameOf(object) };
     this.#checkNamespace(named);
     this.#checkFree(named);
+    if (record) recordUpdate(zeroOf(kind), object, kind.schema, this.#writer(target, mode));
+    admitBuiltin(kind, object);
     const admitted = await this.#admit(named, "CREATE", object, undefined, mode);
     this.#checkFree(named);
     this.#addresses.allocate(kind, admitted);
-    if (record) recordUpdate(undefined, admitted, kind.schema, this.#writer(target, mode));
     if (mode.dryRun) return admitted;
     const [storable] = await this.converter.convert([admitted], kind, kind.storageApiVersion);
     this.#checkFree(named);
@@ -243,7 +290,11 @@ export class Resources {
   }
 
   #checkFree(target: Target): void {
-    if (this.store.get(target.kind.storage, storeKey(target)) !== undefined) throw alreadyExists(subjectOf(target));
+    const present = this.store.get(target.kind.storage, storeKey(target));
+    if (present === undefined) return;
+    const refusal = alreadyExists(subjectOf(target));
+    if (metaOf(present)["deletionTimestamp"] === undefined) throw refusal;
+    throw new ApiError(refusal.code, refusal.reason, `object is being deleted: ${refusal.message}`, refusal.details);
   }
 
   #checkNamespace(target: Target): void {
@@ -322,6 +373,7 @@ export class Resources {
     const applied = record ? undefined : metaOf(next)["managedFields"];
     this.#prune(kind, next, mode);
     const scoped = scopedTo(subresource, kind, current, next);
+    dropEmptyMetadata(scoped);
     carryMetadata(current, scoped);
     if (!record) ensureMeta(scoped)["managedFields"] = applied ?? [];
     applyDefaults(kind, scoped);
@@ -347,6 +399,27 @@ export class Resources {
     return (await this.converter.convert([stored], target.kind, target.kind.apiVersion))[0]!;
   }
 }
+
+/** Kinds that a replacement creates where they are missing. */
+const CREATED_BY_UPDATE: ReadonlySet<string> = new Set([
+  "/services",
+  "/endpoints",
+  "/events",
+  "coordination.k8s.io/leases",
+  "rbac.authorization.k8s.io/roles",
+  "rbac.authorization.k8s.io/rolebindings",
+  "rbac.authorization.k8s.io/clusterroles",
+  "rbac.authorization.k8s.io/clusterrolebindings",
+]);
+
+/** Kinds of Kubernetes itself that are replaced only with their version. */
+const CONDITIONAL: ReadonlySet<string> = new Set([
+  "coordination.k8s.io/leases",
+  "policy/poddisruptionbudgets",
+  "apiextensions.k8s.io/customresourcedefinitions",
+  "admissionregistration.k8s.io/mutatingwebhookconfigurations",
+  "admissionregistration.k8s.io/validatingwebhookconfigurations",
+]);
 
 /** The part of `next` that a write to the sub-resource may change, in the current object. A binding changes both parts. */
 function scopedTo(subresource: string, kind: ServedKind, current: JsonObject, next: JsonObject): JsonObject {

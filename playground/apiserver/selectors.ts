@@ -34,7 +34,9 @@ function labelRequirement(text: string): (labels: Labels) => boolean {
     const wanted = set[2] === "in";
     return (labels) => (labels[key] === undefined ? !wanted : values.has(labels[key]) === wanted);
   }
-  const [left = "", operator, right = ""] = text.split(/(!=|==|=)/).map((part) => part.trim());
+  const [left = "", operator, right = "", more] = text.split(/(!=|==|=)/).map((part) => part.trim());
+  if (more !== undefined)
+    throw badRequest(`unable to parse requirement: found '${more}', expected: ',' or 'end of string'`);
   if (operator === undefined) {
     if (!left.startsWith("!")) return hasLabel(labelName(left, text));
     const key = labelName(left.slice(1).trim(), text);
@@ -66,14 +68,39 @@ export function objectLabelSelector(selector: JsonObject): Predicate {
   return (object) => selectorMatches(typed, textMap(metaOf(object)["labels"]));
 }
 
+/** Fields that lists of a kind can be selected by, besides name and namespace. */
+const SELECTABLE: Readonly<Record<string, RegExp>> = {
+  "/pods":
+    /^(spec\.(nodeName|restartPolicy|schedulerName|serviceAccountName|hostNetwork)|status\.(phase|podIP|nominatedNodeName))$/,
+  "/secrets": /^type$/,
+  "/nodes": /^spec\.unschedulable$/,
+  "/namespaces": /^status\.phase$/,
+  "/events":
+    /^(involvedObject\.(kind|namespace|name|uid|apiVersion|resourceVersion|fieldPath)|reason|reportingComponent|source|type|regarding\..*)$/,
+  "/services": /^spec\.(clusterIP|type)$/,
+  "apps/replicasets": /^status\.replicas$/,
+};
+
+function unselectable(storage: string, path: string): string {
+  return SELECTABLE[storage] === undefined
+    ? `"${path}" is not a known field selector: only "metadata.name", "metadata.namespace"`
+    : `field label not supported: ${path}`;
+}
+
+function isSelectable(storage: string, path: string): boolean {
+  if (storage === "" || path === "metadata.name" || path === "metadata.namespace") return true;
+  return SELECTABLE[storage]?.test(path) ?? false;
+}
+
 /**
  * Reads a field selector: `path=value`, `==` and `!=` on any scalar field of the object. A field that is absent compares
  * as the empty text, as Kubernetes compares its zero values.
  */
-export function fieldSelector(text: string): Predicate {
+export function fieldSelector(text: string, storage = ""): Predicate {
   const checks = requirements(text).map((part) => {
     const [path = "", operator, value = ""] = part.split(/(!=|==|=)/).map((piece) => piece.trim());
-    if (operator === undefined) throw badRequest(`invalid field selector: ${JSON.stringify(part)}; use path=value`);
+    if (operator === undefined) throw badRequest(`invalid selector: '${text}'; can't understand '${part}'`);
+    if (!isSelectable(storage, path)) throw badRequest(unselectable(storage, path));
     const steps = path.split(".");
     const wanted = operator !== "!=";
     return (object: JsonObject) => (scalarText(at(object, ...steps)) === value) === wanted;

@@ -132,7 +132,7 @@ class Front {
     if (!(error instanceof ApiError)) this.#logger.error("a request failed", { path: request.url ?? "", error });
     if (response.destroyed) return;
     if (response.headersSent) response.destroy();
-    else send(request, response, known.code, known.status());
+    else send(request, response, known.code, known.status(), { yaml: wantsYaml(request) });
   }
 
   async #route(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
@@ -198,6 +198,10 @@ class Front {
             : resourceList(this.#kinds, group, version);
     return object === undefined ? undefined : { object };
   }
+}
+
+function wantsYaml(request: IncomingMessage): boolean {
+  return acceptedTypes(request.headers.accept)[0]?.type === "application/yaml";
 }
 
 function wantsAggregated(request: IncomingMessage): boolean {

@@ -23,6 +23,8 @@ export class ServiceAddresses {
     const spec = ensureObject(object, "spec");
     if (textOf(spec["clusterIP"]) === "") spec["clusterIP"] = this.#free();
     spec["clusterIPs"] = [spec["clusterIP"]!];
+    spec["ipFamilyPolicy"] ??= "SingleStack";
+    spec["ipFamilies"] ??= ["IPv4"];
   }
 
   #free(): string {
@@ -40,10 +42,16 @@ export class ServiceAddresses {
   }
 }
 
-/** A Service that does not name its address keeps it. */
+/** Fields of specs that the server gave, and that a replacement without them keeps. */
+const KEPT: Readonly<Record<string, readonly string[]>> = {
+  [SERVICES]: ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"],
+  "/pods": ["serviceAccountName", "serviceAccount", "priority", "preemptionPolicy", "tolerations"],
+};
+
+/** A Service that does not name its address keeps it, as a pod keeps what admission gave it. */
 export function keepAllocated(kind: ServedKind, current: JsonObject, next: JsonObject): void {
-  if (kind.storage !== SERVICES) return;
+  const fields = KEPT[kind.storage];
+  if (fields === undefined) return;
   const [from, to] = [objectOf(current["spec"]), ensureObject(next, "spec")];
-  for (const field of ["clusterIP", "clusterIPs"])
-    if (from[field] !== undefined) to[field] ??= structuredClone(from[field]);
+  for (const field of fields) if (from[field] !== undefined) to[field] ??= structuredClone(from[field]);
 }

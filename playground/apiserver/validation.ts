@@ -64,12 +64,30 @@ function workloadErrors(next: JsonObject, old: JsonObject | undefined): FieldErr
       value: spec["replicas"]!,
       message: "must be greater than or equal to 0",
     });
+  const policy = at(spec, "template", "spec", "restartPolicy");
+  if (policy !== "Always" && policy !== undefined)
+    errors.push({
+      path: "spec.template.spec.restartPolicy",
+      kind: "NotSupported",
+      value: policy,
+      message: 'supported values: "Always"',
+    });
   return [...errors, ...podSpecErrors(objectOf(at(spec, "template", "spec")), "spec.template.spec")];
 }
 
 function serviceErrors(next: JsonObject): FieldError[] {
   const spec = objectOf(next["spec"]);
   const ports = listOf(spec["ports"]);
+  const types = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
+  if (!types.includes(textOf(spec["type"])))
+    return [
+      {
+        path: "spec.type",
+        kind: "NotSupported",
+        value: spec["type"] ?? "",
+        message: `supported values: ${types.map((type) => JSON.stringify(type)).join(", ")}`,
+      },
+    ];
   if (ports.length === 0 && spec["type"] !== "ExternalName" && spec["clusterIP"] !== "None")
     return required("spec.ports", undefined);
   return ports.flatMap((port, index): FieldError[] => {
@@ -83,8 +101,24 @@ function serviceErrors(next: JsonObject): FieldError[] {
         value: at(port, "port") ?? 0,
         message: "must be between 1 and 65535, inclusive",
       });
+    const target = at(port, "targetPort");
+    if (typeof target === "number" && !(target >= 1 && target <= 65_535))
+      errors.push({
+        path: `${path}.targetPort`,
+        kind: "Invalid",
+        value: target,
+        message: "must be between 1 and 65535, inclusive",
+      });
     return errors;
   });
+}
+
+function ruleErrors(next: JsonObject): FieldError[] {
+  return listOf(next["rules"]).flatMap((rule, index): FieldError[] =>
+    listOf(at(rule, "verbs")).length > 0
+      ? []
+      : [{ path: `rules[${index}].verbs`, kind: "Required", message: "verbs must contain at least one value" }],
+  );
 }
 
 function definitionErrors(next: JsonObject, old: JsonObject | undefined): FieldError[] {
@@ -145,23 +179,80 @@ function schemaErrors(definition: JsonObject): FieldError[] {
   }
 }
 
+function leaseErrors(next: JsonObject): FieldError[] {
+  const fields = [
+    ["leaseDurationSeconds", 1, "must be greater than 0"],
+    ["leaseTransitions", 0, "must be greater than or equal to 0"],
+  ] as const;
+  return fields.flatMap(([field, least, message]): FieldError[] => {
+    const value = at(next, "spec", field);
+    if (value === undefined || Number(value) >= least) return [];
+    return [{ path: `spec.${field}`, kind: "Invalid", value, message }];
+  });
+}
+
+const KEY_RULE =
+  "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+
+/** Keys become names of files. */
+function keyErrors(next: JsonObject): FieldError[] {
+  return ["data", "binaryData"].flatMap((field) =>
+    Object.keys(objectOf(next[field]))
+      .filter((key) => !/^[-._a-zA-Z0-9]+$/.test(key))
+      .map((key): FieldError => ({ path: `${field}[${key}]`, kind: "Invalid", value: key, message: KEY_RULE })),
+  );
+}
+
 function frozenErrors(next: JsonObject, old: JsonObject | undefined): FieldError[] {
   if (old?.["immutable"] !== true) return [];
-  return ["data", "binaryData"].flatMap((field): FieldError[] =>
+  return ["immutable", "data", "binaryData"].flatMap((field): FieldError[] =>
     equalJson(next[field], old[field])
       ? []
       : [{ path: field, kind: "Forbidden", message: "field is immutable when `immutable` is set" }],
   );
 }
 
+/** A pod's spec but for what may change: images, the deadline, and further tolerations. */
+function fixedPart(pod: JsonObject): Json {
+  const {
+    containers,
+    initContainers,
+    activeDeadlineSeconds: _deadline,
+    tolerations: _tolerations,
+    ...rest
+  } = objectOf(pod["spec"]);
+  const bare = (list: Json | undefined): Json[] =>
+    listOf(list).map((item) => {
+      const { image: _image, ...others } = objectOf(item);
+      return others;
+    });
+  return { ...rest, containers: bare(containers), initContainers: bare(initContainers) };
+}
+
+const isScheduled = (pod: JsonObject): boolean =>
+  listOf(at(pod, "status", "conditions")).some((condition) => at(condition, "type") === "PodScheduled");
+
+function fixedPodErrors(next: JsonObject, old: JsonObject | undefined): FieldError[] {
+  // Only a binding writes spec and status at once.
+  const isBinding = old !== undefined && isScheduled(next) && !isScheduled(old);
+  if (old === undefined || isBinding) return [];
+  if (equalJson(fixedPart(next), fixedPart(old))) return [];
+  const message =
+    "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations)";
+  return [{ path: "spec", kind: "Forbidden", message }];
+}
+
 const CHECKS: Readonly<Record<string, (next: JsonObject, old: JsonObject | undefined) => FieldError[]>> = {
-  "/pods": (next) => podSpecErrors(objectOf(next["spec"]), "spec"),
+  "/pods": (next, old) => [...podSpecErrors(objectOf(next["spec"]), "spec"), ...fixedPodErrors(next, old)],
   "/services": serviceErrors,
-  "/configmaps": frozenErrors,
-  "/secrets": (next, old) => [...frozenErrors(next, old), ...immutable("type", next, old)],
+  "/configmaps": (next, old) => [...frozenErrors(next, old), ...keyErrors(next)],
+  "/secrets": (next, old) => [...immutable("type", next, old), ...frozenErrors(next, old), ...keyErrors(next)],
+  "coordination.k8s.io/leases": leaseErrors,
   "apps/deployments": workloadErrors,
   "apps/replicasets": workloadErrors,
   "apps/statefulsets": workloadErrors,
+  "rbac.authorization.k8s.io/roles": ruleErrors,
+  "rbac.authorization.k8s.io/clusterroles": ruleErrors,
   "rbac.authorization.k8s.io/rolebindings": (next, old) => immutable("roleRef", next, old),
   "rbac.authorization.k8s.io/clusterrolebindings": (next, old) => immutable("roleRef", next, old),
   "apiextensions.k8s.io/customresourcedefinitions": definitionErrors,

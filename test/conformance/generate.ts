@@ -146,7 +146,7 @@ function merged(base: JsonObject, patch: JsonObject): JsonObject {
   for (const [key, value] of Object.entries(patch)) {
     const old = result[key];
     if (value === null) delete result[key];
-    else if (isObject(value) && isObject(old)) result[key] = merged(old, value);
+    else if (isObject(value)) result[key] = merged(isObject(old) ? old : {}, value);
     else result[key] = value;
   }
   return result;
@@ -388,6 +388,7 @@ export function scenarios(seed: number, count: number, length: number): Scenario
           path: kind.path,
           query: { watch: "true", timeoutSeconds: "1" },
           watch: true,
+          since: at(kind, "one"),
         }),
       ],
     }));

@@ -139,10 +139,12 @@ export const KINDS: readonly Kind[] = [
     path: collection("/api/v1", "services"),
     strategic: true,
     contents: [
-      { spec: { selector: { app: "a" }, ports: [{ port: 80 }] } },
+      { spec: { clusterIP: "None", selector: { app: "a" }, ports: [{ port: 80 }] } },
       { spec: { clusterIP: "None", selector: { app: "a" }, ports: [{ name: "http", port: 80, targetPort: "web" }] } },
       {
         spec: {
+          clusterIP: "None",
+          selector: { app: "c" },
           ports: [
             { name: "a", port: 80, protocol: "TCP" },
             { name: "b", port: 81, targetPort: 8081 },

@@ -1,5 +1,6 @@
 import { type IncomingMessage, request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
+import { parseYaml } from "../../kube/yaml.ts";
 import type { Json, JsonObject, Scenario, Step } from "./step.ts";
 
 /** A server to ask. */
@@ -37,6 +38,8 @@ interface Seen {
   readonly uid: string;
   readonly first: string;
   last: string;
+  /** The first version that any object of the name had. */
+  readonly origin: string;
 }
 
 /** Objects are known by the path of the collection or object that was asked, and their name. */
@@ -48,7 +51,8 @@ function remember(seen: Map<string, Seen>, step: Step, body: Json): void {
     step.method === "POST" ? step.path : step.path.replace(/\/(status|scale)$/, "").replace(/\/[^/]+$/, "");
   const key = `${collection}/${name}`;
   const known = seen.get(key);
-  if (known === undefined || known.uid !== uid) seen.set(key, { uid, first: version, last: version });
+  if (known === undefined || known.uid !== uid)
+    seen.set(key, { uid, first: version, last: version, origin: known?.origin ?? version });
   else known.last = version;
 }
 
@@ -69,7 +73,9 @@ function bodyOf(step: Step, seen: ReadonlyMap<string, Seen>): Json | undefined {
 
 async function send(server: Server, namespace: string, step: Step, seen: ReadonlyMap<string, Seen>): Promise<Outcome> {
   const inNamespace = (text: string): string => text.replaceAll("{ns}", namespace);
-  const query = new URLSearchParams(step.query).toString();
+  const since = step.since === undefined ? undefined : seen.get(step.since)?.origin;
+  const version = since === undefined ? {} : { resourceVersion: since };
+  const query = new URLSearchParams({ ...step.query, ...version }).toString();
   const url = new URL(`${server.url}${inNamespace(step.path)}${query === "" ? "" : `?${query}`}`);
   const body = bodyOf(step, seen);
   const payload = body === undefined ? undefined : inNamespace(typeof body === "string" ? body : JSON.stringify(body));
@@ -77,7 +83,12 @@ async function send(server: Server, namespace: string, step: Step, seen: Readonl
     ...server.headers,
     accept: step.accept ?? "application/json",
     "user-agent": "conformance/1",
-    ...(payload === undefined ? {} : { "content-type": step.contentType ?? "application/json" }),
+    ...(payload === undefined
+      ? {}
+      : {
+          "content-type": step.contentType ?? "application/json",
+          "content-length": String(Buffer.byteLength(payload)),
+        }),
   };
   const { code, response, text } = await exchange(url, step, headers, payload, server.ca);
   return {
@@ -85,7 +96,7 @@ async function send(server: Server, namespace: string, step: Step, seen: Readonl
     code,
     contentType: String(response.headers["content-type"] ?? ""),
     warnings: [response.headers["warning"] ?? []].flat().map(String),
-    body: decode(text, step.watch === true && code === 200),
+    body: decode(text, step.watch === true && code === 200, String(response.headers["content-type"])),
   };
 }
 
@@ -114,7 +125,8 @@ function exchange(
   });
 }
 
-function decode(text: string, isWatch: boolean): Json {
+function decode(text: string, isWatch: boolean, contentType: string): Json {
+  if (contentType.startsWith("application/yaml")) return parseYaml(text) as Json;
   if (isWatch)
     return text
       .split("\n")

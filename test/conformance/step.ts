@@ -20,6 +20,8 @@ export interface Step {
   readonly uid?: { readonly of: string; readonly at: "preconditions" | "owner" };
   /** A watch that is read until this many events came or a second passed. */
   readonly watch?: true;
+  /** Puts the resourceVersion that the object at this path had first into the query. */
+  readonly since?: string;
 }
 
 /** Requests in a namespace of their own, sent in order. */
