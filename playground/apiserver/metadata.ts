@@ -106,9 +106,12 @@ export function validateMetadata(kind: ServedKind, object: JsonObject): FieldErr
     ...nameErrors(kind, nameOf(object)),
     ...labelErrors(textMap(meta["labels"])),
     ...annotationErrors(textMap(meta["annotations"])),
-    ...(kind.conversion === undefined ? finalizerErrors(meta["finalizers"]) : []),
+    ...(hasCoreMetadata(kind) ? finalizerErrors(meta["finalizers"]) : []),
   ];
 }
+
+const hasCoreMetadata = ({ conversion, group }: ServedKind): boolean =>
+  conversion === undefined && group !== "apiextensions.k8s.io";
 
 const STANDARD_FINALIZERS = new Set(["kubernetes", "orphan", "foregroundDeletion"]);
 

@@ -28,7 +28,7 @@ import {
   textOf,
   timestamp,
 } from "./objects.ts";
-import { refuseBadPatch, refuseUndecodable, refuseUnreadable, refuseUntyped } from "./typed-decoding.ts";
+import { refuseBadPatch, refuseUndecodable, refuseUntyped } from "./typed-decoding.ts";
 import { ServiceAddresses, keepAllocated } from "./service-addresses.ts";
 import type { Store } from "./store.ts";
 import { validateObject } from "./validation.ts";
@@ -230,9 +230,7 @@ export class Resources {
 
   #applied(target: Target, current: JsonObject | undefined, scoped: JsonObject, mode: WriteMode): JsonObject {
     const { kind } = target;
-    const object = applyConfiguration(current, scoped, kind.schema, this.#writer(target, mode), mode.force);
-    refuseUnreadable(kind, object);
-    return object;
+    return applyConfiguration(current, scoped, kind.schema, this.#writer(target, mode), mode.force);
   }
 
   #writer(target: Target, mode: WriteMode) {

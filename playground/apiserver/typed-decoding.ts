@@ -26,11 +26,6 @@ export function refuseBadPatch(kind: ServedKind, object: JsonObject): void {
   throw invalid({ group: "", kind: "", name: "" }, [error]);
 }
 
-/** Refuses the result of an apply that cannot be decoded. Errors: 500, as the API server has it. */
-export function refuseUnreadable(kind: ServedKind, object: JsonObject): void {
-  if (kind.storage === "/secrets" && hasBadBase64(object)) throw new ApiError(500, "", "illegal base64 data");
-}
-
 /** Refuses a body that cannot be decoded. Errors: 400, naming the field. */
 export function refuseUndecodable(kind: ServedKind, object: JsonObject): void {
   const [first] = decodingErrors(kind, object);

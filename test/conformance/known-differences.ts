@@ -169,6 +169,13 @@ export const KNOWN: readonly Known[] = [
     reason: "kubectl shows the age of a Role here, and the time of its creation there",
   },
   {
+    label: /^apply secrets$/,
+    path: ANY,
+    values: /^(500 \/ 20[01])$|base64|^"Status"|^"Failure"|^absent \/|\/ absent$/,
+    reason:
+      "an apply of data that is no base64 is taken here, so that recorded objects with placeholders can be applied",
+  },
+  {
     label: /^apply odd /,
     path: ANY,
     values: /conflict|409|does not match the name|BadRequest/,
