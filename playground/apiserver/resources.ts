@@ -28,7 +28,7 @@ import {
   textOf,
   timestamp,
 } from "./objects.ts";
-import { refuseBadPatch, refuseUndecodable, refuseUntyped } from "./typed-decoding.ts";
+import { refuseUndecodable, refuseUntyped } from "./typed-decoding.ts";
 import { ServiceAddresses, keepAllocated } from "./service-addresses.ts";
 import type { Store } from "./store.ts";
 import { validateObject } from "./validation.ts";
@@ -136,7 +136,6 @@ export class Resources {
   async patch(target: Target, mode: WriteMode, change: (current: JsonObject) => JsonObject): Promise<Written> {
     const object = await this.#modify(target, mode, (current) => {
       const next = change(current);
-      refuseBadPatch(target.kind, next);
       this.#checkUrl(target, next);
       return next;
     });

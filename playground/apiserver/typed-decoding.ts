@@ -1,7 +1,7 @@
 import type { FieldError, JsonObject } from "../../crds/schema/types.ts";
-import { ApiError, badRequest, invalid } from "./errors.ts";
+import { ApiError, badRequest } from "./errors.ts";
 import type { ServedKind } from "./kinds.ts";
-import { nameOf, objectOf } from "./objects.ts";
+import { nameOf } from "./objects.ts";
 
 /** Kinds of Kubernetes itself are decoded into structures before anything looks at them: a value of the wrong type ends that. */
 function decodingErrors(kind: ServedKind, object: JsonObject): FieldError[] {
@@ -16,25 +16,12 @@ function withoutMetadata({ metadata: _metadata, ...rest }: JsonObject): JsonObje
   return rest;
 }
 
-const hasBadBase64 = ({ data }: JsonObject): boolean =>
-  Object.values(objectOf(data)).some((value) => typeof value === "string" && !isBase64(value));
-
-/** Refuses what a patch made of a Secret where it cannot be decoded. Errors: 422. */
-export function refuseBadPatch(kind: ServedKind, object: JsonObject): void {
-  if (kind.storage !== "/secrets" || !hasBadBase64(object)) return;
-  const error = { path: "patch", kind: "Invalid" as const, value: object, message: "illegal base64 data" };
-  throw invalid({ group: "", kind: "", name: "" }, [error]);
-}
-
 /** Refuses a body that cannot be decoded. Errors: 400, naming the field. */
 export function refuseUndecodable(kind: ServedKind, object: JsonObject): void {
   const [first] = decodingErrors(kind, object);
   const head = `${kind.kind} in version ${JSON.stringify(kind.version)} cannot be handled as a ${kind.kind}`;
   if (first !== undefined) throw badRequest(`${head}: ${first.path}: ${first.message}`);
-  if (kind.storage === "/secrets" && hasBadBase64(object)) throw badRequest(`${head}: illegal base64 data`);
 }
-
-const isBase64 = (text: string): boolean => text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text);
 
 function untypedText({ path, kind, value, message }: FieldError): string {
   if (kind === "Duplicate") {

@@ -169,11 +169,10 @@ export const KNOWN: readonly Known[] = [
     reason: "kubectl shows the age of a Role here, and the time of its creation there",
   },
   {
-    label: /^apply secrets$/,
+    label: / secrets$/,
     path: ANY,
-    values: /^(500 \/ 20[01])$|base64|^"Status"|^"Failure"|^absent \/|\/ absent$/,
-    reason:
-      "an apply of data that is no base64 is taken here, so that recorded objects with placeholders can be applied",
+    values: /^((4\d\d|500) \/ 20[01])$|base64|^"Status"|^"Failure"|^absent \/|\/ absent$/,
+    reason: "data that is no base64 is taken here, so that recorded objects with placeholders can be applied",
   },
   {
     label: /^apply odd /,
