@@ -30,7 +30,7 @@ e2e: $(STAMP) ## Run the end-to-end tests
 	$(JEST) $(ARGS) --runInBand --forceExit --testTimeout=120000 --passWithNoTests --selectProjects e2e
 
 lives: $(STAMP) ## Run sequences of a thousand random operations on services (SEEDS=1,2,3)
-	LIVES_OPERATIONS=1000 LIVES_SEEDS=$(or $(SEEDS),1) $(JEST) --selectProjects unit test/random-lives
+	LIVES_OPERATIONS=1000 LIVES_SEEDS=$(or $(SEEDS),1) $(JEST) test/random-lives --selectProjects unit
 
 images: $(STAMP) ## Bundle the programs and assemble the images' root filesystem in dist/ (root, Debian)
 	$(NODE) images/bundle.ts dist/image
