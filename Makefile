@@ -59,6 +59,5 @@ format: $(STAMP) ## Rewrite the sources in the project's format
 types: $(STAMP) ## Type-check everything
 	$(NODE) node_modules/typescript/bin/tsc --noEmit
 
-docs: $(STAMP) ## Write the references that come from schemas and declarations
-	@$(NODE) --input-type=module -e 'import { apiReference } from "./crds/reference.ts"; process.stdout.write(apiReference())' > docs/api.md
-	@$(NODE) --input-type=module -e 'import { pluginReference } from "./scheduler/plugins/reference.ts"; process.stdout.write(pluginReference())' > docs/plugins.md
+docs: $(STAMP) ## Write the pages that come from declarations
+	UPDATE_DOCS=1 $(JEST) --selectProjects unit --testPathPatterns '(reference|docs)\.test'

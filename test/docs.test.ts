@@ -49,7 +49,7 @@ describe("pages that are written from the source", () => {
 
 /** Links of a page to files of this repository, relative to its root. */
 function linksOf(page: string): string[] {
-  return [...read(page).matchAll(/\]\((?!https?:|#)([^)#\s]+)[^)]*\)/g)].map(([, target = ""]) =>
+  return [...read(page).matchAll(/\]\((?!https?:)([\w./-]+)(?:#[\w-]*)?\)/g)].map(([, target = ""]) =>
     normalize(join(dirname(page), target)),
   );
 }
