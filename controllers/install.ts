@@ -15,6 +15,9 @@ const SERVICE_WEBHOOKS = "llminferenceservice.serving.kserve.io";
 const CONFIG_WEBHOOKS = "llminferenceserviceconfig.serving.kserve.io";
 const TIMEOUT_SECONDS = 10;
 
+/** ClusterRole of the operator (KServe's name), which its installation makes and takes away. */
+export const MANAGER_ROLE = "kserve-llmisvc-manager-role";
+
 /** What the operator sets up for itself. */
 export interface Installation {
   readonly systemNamespace: string;
@@ -35,12 +38,23 @@ export async function install(client: KubeClient, installation: Installation): P
     if ((await client.find(resourceOf(preset), { namespace, name })) === undefined)
       await client.apply(preset, { fieldManager: FIELD_MANAGER, force: true });
   }
+  const role = await client.find(KINDS.ClusterRole, { name: MANAGER_ROLE });
   for (const object of webhookConfigurations(installation)) {
-    const { namespace, name } = object.metadata;
-    const live = await client.find(resourceOf(object), { namespace, name });
-    await applyIfChanged(client, live, object, { fieldManager: FIELD_MANAGER, force: true });
+    const live = await client.find(resourceOf(object), { name: object.metadata.name });
+    await applyIfChanged(client, live, ownedBy(role, object), { fieldManager: FIELD_MANAGER, force: true });
   }
   for (const name of OURS) await installConversion(client, name, installation);
+}
+
+/**
+ * Webhooks go with the operator's ClusterRole when it is uninstalled: left behind they would refuse every change of a service,
+ * even the end of its deletion.
+ */
+function ownedBy(role: KubeObject | undefined, object: KubeObject): KubeObject {
+  if (role === undefined) return object;
+  const { apiVersion, kind, metadata } = role;
+  const owner = { apiVersion, kind, name: metadata.name, uid: metadata.uid ?? "" };
+  return { ...object, metadata: { ...object.metadata, ownerReferences: [owner] } };
 }
 
 async function installConversion(client: KubeClient, name: string, installation: Installation): Promise<void> {

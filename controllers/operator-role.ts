@@ -1,5 +1,6 @@
 import { GROUP } from "../crds/definitions.ts";
 import { KINDS, type Resource, groupOf } from "../kube/resources.ts";
+import { MANAGER_ROLE } from "./install.ts";
 import { operatorWatches } from "./cluster/watches.ts";
 import { CHILD_KINDS } from "./llminferenceservice/sweep.ts";
 import { PICKER_RULES } from "./scheduler/rbac.ts";
@@ -37,6 +38,7 @@ export function operatorRules(): readonly PolicyRule[] {
     rule(KINDS.MutatingWebhookConfiguration, ["get", "create", "patch"]),
     rule(KINDS.ValidatingWebhookConfiguration, ["get", "create", "patch"]),
     { ...rule(KINDS.CustomResourceDefinition, ["get", "patch"]), resourceNames: OUR_DEFINITIONS },
+    { ...rule(KINDS.ClusterRole, ["get"]), resourceNames: [MANAGER_ROLE] },
     {
       apiGroups: ["rbac.authorization.k8s.io"],
       resources: ["clusterroles"],
