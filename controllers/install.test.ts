@@ -14,7 +14,7 @@ beforeAll(async () => {
   api = await createApiServer();
   client = createKubeClient(await loadKubeConfig({ text: api.kubeconfig() }));
   for (const definition of customResourceDefinitions()) await client.create(definition as unknown as KubeObject);
-});
+}, 30_000);
 afterAll(async () => {
   client.close();
   await api.close();
