@@ -1,12 +1,11 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { expect, test } from "@jest/globals";
+import { generatedPage } from "../../test/generated-page.ts";
 import { pluginReference } from "./reference.ts";
 import { PLUGINS } from "./registry.ts";
 
-const PAGE = new URL("../../docs/plugins.md", import.meta.url);
-
 test("docs/plugins.md is that of the declarations (make docs writes it)", () => {
-  expect(readFileSync(PAGE, "utf8")).toBe(pluginReference());
+  expect(generatedPage("docs/plugins.md", pluginReference())).toBe(pluginReference());
 });
 
 test("each type has a file of its name, and a description", () => {
