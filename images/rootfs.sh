@@ -20,7 +20,9 @@ chmod 1777 "$target/tmp"
 debs=$(mktemp -d)
 trap 'rm -rf "$debs"' EXIT
 chmod 755 "$debs"
-(cd "$debs" && apt-get -qq -o APT::Sandbox::User=root download $packages $tools)
+download() { (cd "$debs" && apt-get -qq -o APT::Sandbox::User=root download $packages $tools); }
+# A fresh machine has no package lists, or old ones.
+download 2>/dev/null || { apt-get -qq update && download; }
 for deb in "$debs"/*.deb; do
   case $deb in */coreutils_*) continue ;; esac
   dpkg-deb --extract "$deb" "$target"

@@ -115,7 +115,7 @@ function wanted(args: readonly string[]): ComponentName[] {
   const unknown = args.filter((name) => !(name in COMPONENTS));
   if (unknown.length > 0) throw new TypeError(`unknown component ${unknown.join(", ")}\n\n${USAGE}`);
   if (args.length > 0) return args as ComponentName[];
-  return ["envoy", "kubernetes", ...(kubectlPath() === undefined ? (["kubectl"] as const) : [])];
+  return ["envoy", "helm", "kubernetes", ...(kubectlPath() === undefined ? (["kubectl"] as const) : [])];
 }
 
 function main(args: readonly string[]): void {
