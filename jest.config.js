@@ -3,6 +3,8 @@ const base = {
   extensionsToTreatAsEsm: [".ts"],
   transform: { "\\.ts$": "<rootDir>/test/jest/transform.js" },
   moduleFileExtensions: ["ts", "js", "json"],
+  moduleNameMapper: { "^fast-check$": "<rootDir>/test/jest/fast-check.js" },
+  modulePathIgnorePatterns: ["<rootDir>/dist/"],
 };
 
 /** Folders whose tests start real processes. */

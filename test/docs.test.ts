@@ -61,6 +61,9 @@ function commandsOf(page: string): string[] {
   );
 }
 
+/** The list of commands. */
+const llmisvc = spawnSync(join(ROOT, "bin/llmisvc"), ["help"], { encoding: "utf8" }).stdout;
+
 describe.each(PAGES)("%s", (page) => {
   test("links to files that exist", () => {
     expect(linksOf(page).filter((target) => !existsSync(join(ROOT, target)))).toEqual([]);
@@ -68,7 +71,6 @@ describe.each(PAGES)("%s", (page) => {
 
   test("names targets of make, commands of llmisvc and files that exist", () => {
     const makefile = read("Makefile");
-    const llmisvc = spawnSync(join(ROOT, "bin/llmisvc"), ["help"], { encoding: "utf8" }).stdout;
     const wrong = commandsOf(page).filter((line) => {
       const [, target] = /^make (\w+)/.exec(line) ?? [];
       const [, command] = /^(?:kubectl )?llmisvc (\w+)/.exec(line) ?? [];

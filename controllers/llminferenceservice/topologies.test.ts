@@ -98,9 +98,13 @@ const isOwned = ({ metadata }: KubeObject): boolean =>
   (metadata.ownerReferences ?? []).length > 0 || metadata.name.endsWith("-epp-auth-rb");
 
 /** The service's objects, without what may stay from before: an immutable selector, a number of replicas nobody states. */
+/** A pod runs as the account `default` where nothing is said: to say it changes nothing. */
+const silentAccount = (key: string, value: unknown): unknown =>
+  /^serviceAccount(Name)?$/.test(key) && value === "default" ? undefined : value;
+
 function owned(view: ObjectView): Readonly<Record<string, unknown>> {
   const entries = view.objects.filter(isOwned).map((object) => {
-    const json = asJson(object) ?? {};
+    const json = JSON.parse(JSON.stringify(asJson(object) ?? {}, silentAccount)) as JsonObject;
     const { selector: _immutable, replicas: _kept, ...spec } = objectAt(json, "spec") ?? {};
     const isWorkload = object.kind === "Deployment" || object.kind === "LeaderWorkerSet";
     return [`${object.kind} ${object.metadata.name}`, isWorkload ? { ...json, spec } : json] as const;

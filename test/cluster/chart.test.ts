@@ -5,14 +5,30 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { writeChart } from "../../charts/package.ts";
 import { KINDS } from "../../kube/resources.ts";
 import { at } from "../e2e/playground.ts";
-import { run, until } from "../e2e/process.ts";
+import { ROOT, run, start, until } from "../e2e/process.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
+import { referenceDefinitions } from "./definitions.ts";
 import { describeWith } from "./real.ts";
 import { folderOf } from "./toolbox.ts";
 
 const START_MS = 60_000;
 const NAMESPACE = "kserve";
 const RELEASE = "llmisvc";
+const FREE_PORTS = ["--webhook-port=0", "--health-probe-addr=127.0.0.1:0"];
+
+/** What becomes of `samples/quickstart.yaml`; the sub-objects of each need rights of their own. */
+const CHILDREN = [
+  [KINDS.Deployment, "quickstart-kserve"],
+  [KINDS.Service, "quickstart-kserve-workload-svc"],
+  [KINDS.ServiceAccount, "quickstart-epp-sa"],
+  [KINDS.Role, "quickstart-epp-role"],
+  [KINDS.RoleBinding, "quickstart-epp-rb"],
+  [KINDS.ClusterRoleBinding, "default-quickstart-epp-auth-rb"],
+  [KINDS.Deployment, "quickstart-kserve-router-scheduler"],
+  [KINDS.Service, "quickstart-epp-service"],
+  [KINDS.InferencePool, "quickstart-inference-pool"],
+  [KINDS.HTTPRoute, "quickstart-kserve-route"],
+] as const;
 
 describeWith(
   "the chart on a real API server",
@@ -24,7 +40,7 @@ describeWith(
   let cluster: Cluster;
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await startCluster({ definitions: referenceDefinitions() });
     writeFileSync(join(folder, "kubeconfig"), cluster.kubeconfig);
   }, START_MS);
   afterAll(async () => {
@@ -52,7 +68,7 @@ describeWith(
   test(
     "install takes one line and serves both kinds",
     async () => {
-      const notes = await helm("install", RELEASE, chart, "--create-namespace");
+      const notes = await helm("install", RELEASE, chart, "--create-namespace", "--set", "gateway.create=true");
       expect(notes).toContain("STATUS: deployed");
       for (const kind of [KINDS.LLMInferenceService, KINDS.LLMInferenceServiceConfigV1Alpha1])
         await until(`${kind.plural} served`, () => cluster.client.serves(kind), { timeoutMs: START_MS });
@@ -73,6 +89,41 @@ describeWith(
     };
     await cluster.client.create(pod, { dryRun: true });
   });
+
+  test(
+    "the operator, with the rights that the chart gives it alone, makes everything of a service",
+    async () => {
+      const account = "llmisvc-controller-manager";
+      const token = await run("kubectl", ["create", "token", account, "-n", NAMESPACE], {
+        env: { KUBECONFIG: join(folder, "kubeconfig") },
+      });
+      expect(token.stderr).toBe("");
+      writeFileSync(join(folder, "operator"), cluster.kubeconfig.replaceAll(cluster.token, token.stdout.trim()));
+      const operator = start(join(ROOT, "bin/node"), [join(ROOT, "cmd/operator/main.ts"), ...FREE_PORTS], {
+        KUBECONFIG: join(folder, "operator"),
+        POD_NAMESPACE: NAMESPACE,
+        LLMISVC_BIND_ADDRESS: "127.0.0.1",
+      });
+      try {
+        await operator.output(/"operator started"/, START_MS);
+        const sample = await run("kubectl", ["apply", "-f", join(ROOT, "samples/quickstart.yaml")], {
+          env: { KUBECONFIG: join(folder, "kubeconfig") },
+        });
+        expect(sample.stdout).toMatch(/quickstart created/);
+        for (const [kind, name] of CHILDREN)
+          await until(
+            `${kind.kind} ${name}`,
+            () => cluster.client.find(kind, kind.namespaced ? { namespace: "default", name } : { name }),
+            { detail: () => operator.stdout() + operator.stderr() },
+          );
+        expect(operator.stdout() + operator.stderr()).not.toMatch(/forbidden|"level":"error"/);
+      } finally {
+        operator.child.kill("SIGTERM");
+        await operator.finished;
+      }
+    },
+    2 * START_MS,
+  );
 
   test("a value of the wrong type or name is refused with its path", async () => {
     const { code, stderr } = await tryHelm("upgrade", RELEASE, chart, "--set", "replicas=two,replica=2");
