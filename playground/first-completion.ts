@@ -40,7 +40,7 @@ export async function firstCompletion(
   const service = objects.find((object) => object.kind === KINDS.LLMInferenceService.kind);
   if (service === undefined) throw new Error(`${sample} holds no LLMInferenceService`);
   for (const object of objects) await applyAsKubectl(playground.client, inDefault(object));
-  const ready = await whenReady(playground.client, inDefault(service), progress);
+  const ready = await whenReady(playground, inDefault(service), progress);
   return await complete(playground, ready);
 }
 
@@ -63,7 +63,8 @@ async function applyAsKubectl(client: KubeClient, object: KubeObject): Promise<v
   }
 }
 
-async function whenReady(client: KubeClient, service: KubeObject, progress: StartProgress): Promise<KubeObject> {
+async function whenReady(playground: Playground, service: KubeObject, progress: StartProgress): Promise<KubeObject> {
+  const { client } = playground;
   const { namespace = "default", name } = service.metadata;
   let last = "";
   const found = await waitFor(READY_MS, `LLMInferenceService ${namespace}/${name} Ready`, async () => {
@@ -71,7 +72,7 @@ async function whenReady(client: KubeClient, service: KubeObject, progress: Star
     const conditions = recordsAt(current, "status", "conditions");
     const ready = conditions.find((condition) => condition["type"] === "Ready");
     const observed = field(current, "status", "observedGeneration") === current.metadata.generation;
-    if (ready?.["status"] === "True" && observed) return current;
+    if (ready?.["status"] === "True" && observed && isCurrent(current, playground.gatewayPort)) return current;
     last = `${textAt(ready, "reason") ?? "not yet reconciled"} ${textAt(ready, "message") ?? ""}`.trim();
     const pods = await readyPods(client, namespace, `app.kubernetes.io/name=${name}`);
     progress.running(name, `${pods} pods ready; ${last}`);
@@ -81,6 +82,12 @@ async function whenReady(client: KubeClient, service: KubeObject, progress: Star
   });
   progress.done(name, `Ready at ${textAt(found, "status", "url") ?? "no URL"}`);
   return found;
+}
+
+/** Whether the URL leads to this run's gateway: a status kept from an earlier run names that run's. */
+function isCurrent(service: KubeObject, gatewayPort: number): boolean {
+  const url = textAt(service, "status", "url");
+  return url === undefined || Number(new URL(url).port || 80) === gatewayPort;
 }
 
 async function complete(playground: Playground, service: KubeObject): Promise<FirstCompletion> {

@@ -9,7 +9,7 @@ import { KubeError, type KubeObject } from "../kube/types.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { SYSTEM_NAMESPACE, defaultClusterObjects } from "./cluster-objects.ts";
 import { type ControlPlane, type EmbeddedOptions, FIELD_MANAGER, embeddedControlPlane } from "./control-plane.ts";
-import { field, numberAt, recordAt, recordsAt } from "./fields.ts";
+import { field, numberAt, recordAt, recordsAt, textAt } from "./fields.ts";
 import { createGateway } from "./gateway/gateway.ts";
 import { OPERATOR_DEPLOYMENT, operatorObjects } from "./operator-objects.ts";
 import { createPodRunner } from "./pods/runner.ts";
@@ -166,13 +166,17 @@ async function operatorReady(client: KubeClient, progress: StartProgress): Promi
   progress.done("operator", `Deployment ${SYSTEM_NAMESPACE}/${OPERATOR_DEPLOYMENT}`);
 }
 
-/** State kept from an earlier run says ready before this run's pod is: only an answer counts. Nothing is written. */
+/**
+ * State kept from an earlier run says ready before this run's pod is: only an answer counts, which shows by the defaulted
+ * name, since webhooks that do not answer are passed over. Nothing is written.
+ */
 async function webhooksAnswer(client: KubeClient): Promise<boolean> {
   const { apiVersion, kind } = KINDS.LLMInferenceService;
   const metadata = { name: "playground-probe", namespace: SYSTEM_NAMESPACE };
   try {
-    await client.create({ apiVersion, kind, metadata, spec: { model: { uri: "hf://a/b" } } }, { dryRun: true });
-    return true;
+    const probe = { apiVersion, kind, metadata, spec: { model: { uri: "hf://a/b" } } };
+    const answered = await client.create(probe, { dryRun: true });
+    return textAt(answered, "spec", "model", "name") === metadata.name;
   } catch (error) {
     if (error instanceof KubeError && error.code === 500) return false;
     throw error;
