@@ -1,5 +1,6 @@
 NODE := bin/node
 JEST := $(NODE) --experimental-vm-modules --no-warnings --max-old-space-size=4096 node_modules/jest/bin/jest.js
+UNIT := $(JEST) --maxWorkers=100% --testTimeout=30000 --passWithNoTests --selectProjects unit
 # Suites that `make test` repeats on a real API server; `make real` runs all of them.
 REAL_SUITES := kubectl-journey bad-manifests published-manifests
 STAMP := node_modules/.package-lock.json
@@ -16,12 +17,12 @@ playground: $(STAMP) ## Start everything on this machine and send a completion (
 	@bin/llmisvc playground $(ARGS)
 
 test: $(STAMP) ## Run all tests: unit, then end to end with real processes
-	$(JEST) $(ARGS) --passWithNoTests --selectProjects unit
+	$(UNIT) $(ARGS)
 	$(JEST) $(ARGS) --runInBand --forceExit --testTimeout=120000 --passWithNoTests --selectProjects e2e
 	$(NODE) test/cluster/suites.ts $(REAL_SUITES)
 
 unit: $(STAMP) ## Run the unit tests
-	$(JEST) $(ARGS) --passWithNoTests --selectProjects unit
+	$(UNIT) $(ARGS)
 
 real: $(STAMP) ## Run the end-to-end tests on a real API server (RELEASE=older: three minors older)
 	$(NODE) test/cluster/suites.ts --release $(or $(RELEASE),newest) $(ARGS)

@@ -244,14 +244,17 @@ interface Named {
 /** That a service wakes is told until it is awake, which without Deployment controller it never is. */
 const HISTORY = "ScaledToZero";
 
+/** Lists that server-side apply merges by name: what comes later stands behind what was there. */
+const BY_NAME = new Set(["volumes", "initContainers"]);
+
 /**
- * Volumes are told apart by name: their order, which remembers the history of an object, means nothing. Of conditions those
+ * The order of lists that are merged by name remembers the history of an object, and means nothing here. Of conditions those
  * are left out that tell history.
  */
 function inOrder(key: string, value: unknown): unknown {
   if (!Array.isArray(value)) return value;
   if (key === "conditions") return (value as { readonly type: string }[]).filter(({ type }) => type !== HISTORY);
-  return key === "volumes" ? [...(value as Named[])].sort((left, right) => (left.name < right.name ? -1 : 1)) : value;
+  return BY_NAME.has(key) ? [...(value as Named[])].sort((left, right) => (left.name < right.name ? -1 : 1)) : value;
 }
 
 /** An object without versions, times, and uids of owners. */
