@@ -11,13 +11,13 @@ export type PoolSource =
       readonly namespace: string;
     };
 
-/** Where and how the model servers' metrics are read, as far as flags say it; configuration wins over them. */
+/** Where and how the model servers' metrics are read, as far as flags say it (undefined: not given); configuration wins over them. */
 export interface ModelServerMetricsFlags {
   readonly port: number | undefined;
   readonly path: string | undefined;
   readonly scheme: string | undefined;
   readonly insecureSkipVerify: boolean | undefined;
-  /** Metric specs such as `vllm:num_requests_waiting`. */
+  /** Metric specs such as `vllm:num_requests_waiting`; "" disables a metric. */
   readonly waiting: string | undefined;
   readonly running: string | undefined;
   readonly kvUsage: string | undefined;

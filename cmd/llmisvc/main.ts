@@ -1,3 +1,4 @@
+import { describeError } from "../../telemetry/log.ts";
 import { crds } from "./crds.ts";
 import { doctor } from "./doctor/doctor.ts";
 import { runLint } from "./lint.ts";
@@ -10,7 +11,7 @@ import { why } from "./why.ts";
 interface Command {
   /** One line for the list of commands. */
   readonly summary: string;
-  /** Runs it with the arguments after its name; resolves to the exit code. */
+  /** Runs it with the arguments after its name; resolves to the exit code. What it rejects with is told, with exit code 2. */
   readonly run: (args: readonly string[]) => Promise<number>;
 }
 
@@ -42,5 +43,9 @@ if (command === undefined) {
   process.stderr.write(`unknown command "${name}"; known: ${Object.keys(COMMANDS).join(", ")}\n`);
   process.exitCode = 2;
 } else {
-  process.exit(await command.run(args));
+  const failed = (error: unknown): number => {
+    process.stderr.write(`llmisvc ${name}: ${describeError(error)}\n`);
+    return 2;
+  };
+  process.exit(await command.run(args).catch(failed));
 }

@@ -1,6 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { describeError } from "../../telemetry/log.ts";
 import type { EndpointView } from "../../scheduler/datalayer/fleet-report.ts";
 import { findSchedulers, QUERY_OPTIONS, QUERY_USAGE, type SchedulerPages } from "./scheduler-pages.ts";
 import { print } from "./output.ts";
@@ -34,17 +33,8 @@ export interface TopEndpoint {
   readonly picksPerSecond: number;
 }
 
-/** Runs the command; resolves to the exit code. */
+/** Runs the command; resolves to the exit code. Rejects for a wrong call, or a scheduler that cannot be asked. */
 export async function top(args: readonly string[]): Promise<number> {
-  try {
-    return await run(args);
-  } catch (error) {
-    process.stderr.write(`llmisvc top: ${describeError(error)}\n`);
-    return 2;
-  }
-}
-
-async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,

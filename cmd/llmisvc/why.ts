@@ -1,5 +1,4 @@
 import { parseArgs } from "node:util";
-import { describeError } from "../../telemetry/log.ts";
 import type { CandidateTrace, DecisionTrace, ProfileTrace } from "../../scheduler/scheduling/trace.ts";
 import { findSchedulers, QUERY_OPTIONS, QUERY_USAGE, type SchedulerPages } from "./scheduler-pages.ts";
 import { print } from "./output.ts";
@@ -22,17 +21,8 @@ ${QUERY_USAGE}
 Exit code: 0, 1 when no scheduler remembers the request, 2 for a wrong call or a scheduler that cannot be asked.
 `;
 
-/** Runs the command; resolves to the exit code. */
+/** Runs the command; resolves to the exit code. Rejects for a wrong call, or a scheduler that cannot be asked. */
 export async function why(args: readonly string[]): Promise<number> {
-  try {
-    return await run(args);
-  } catch (error) {
-    process.stderr.write(`llmisvc why: ${describeError(error)}\n`);
-    return 2;
-  }
-}
-
-async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,

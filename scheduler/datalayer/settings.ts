@@ -8,29 +8,16 @@ import {
   type MetricNames,
   VLLM,
 } from "./engines.ts";
+import type { ModelServerMetricsFlags } from "../options.ts";
 import { metricSpec } from "./metric-spec.ts";
 import type { PageSettings } from "./page-client.ts";
 import type { ScrapePace } from "./scraper.ts";
 
 type Raw = Readonly<Record<string, unknown>>;
 
-/** Flags of older releases that say where and what to read; undefined: not given. */
-export interface MetricsFlags {
-  readonly port: number | undefined;
-  readonly path: string | undefined;
-  readonly scheme: string | undefined;
-  readonly insecureSkipVerify: boolean | undefined;
-  /** Metric specs; "" disables a metric. */
-  readonly waiting: string | undefined;
-  readonly running: string | undefined;
-  readonly kvUsage: string | undefined;
-  readonly lora: string | undefined;
-  readonly cacheInfo: string | undefined;
-}
-
 /** All that says how metrics are read. */
 export interface DataLayerInput {
-  readonly flags: MetricsFlags;
+  readonly flags: ModelServerMetricsFlags;
   readonly refreshMs: number;
   /** Age from which values are stale, in ms. */
   readonly stalenessMs: number;
@@ -122,7 +109,7 @@ function engineTable({ flags, extractor = {}, multicluster }: DataLayerInput): E
 const chosen = (text: unknown, fallback: MetricNames): MetricNames =>
   typeof text !== "string" ? fallback : text.trim() === "" ? [] : [metricSpec(text)];
 
-function withFlags(base: EngineMetrics, flags: MetricsFlags): EngineMetrics {
+function withFlags(base: EngineMetrics, flags: ModelServerMetricsFlags): EngineMetrics {
   return {
     ...base,
     waiting: chosen(flags.waiting, base.waiting),

@@ -162,10 +162,16 @@ export function expiryOf(pem: string): number | undefined {
   }
 }
 
-function checkConfig(snapshot: Snapshot, namespace: string): Finding[] {
-  const subject = new Subject(`ConfigMap ${namespace}/${GLOBAL_CONFIG_NAME}`);
+/** The operator's ConfigMap, and what it says. */
+function configOf(snapshot: Snapshot, namespace: string) {
   const live = asJson(snapshot.find(KINDS.ConfigMap, namespace, GLOBAL_CONFIG_NAME));
   const parsed = parseGlobalConfig(live === undefined ? undefined : stringMapOf(live["data"]), namespace);
+  return { live, parsed };
+}
+
+function checkConfig(snapshot: Snapshot, namespace: string): Finding[] {
+  const subject = new Subject(`ConfigMap ${namespace}/${GLOBAL_CONFIG_NAME}`);
+  const { live, parsed } = configOf(snapshot, namespace);
   if (parsed.kind !== "parsed")
     subject.fail(parsed.errors.join("; "), "correct the key; until then nothing is reconciled");
   else subject.ok(live === undefined ? "absent: built-in defaults are used" : "can be read");
@@ -177,8 +183,7 @@ function checkConfig(snapshot: Snapshot, namespace: string): Finding[] {
 }
 
 function checkGateway(snapshot: Snapshot, namespace: string): Finding[] {
-  const live = asJson(snapshot.find(KINDS.ConfigMap, namespace, GLOBAL_CONFIG_NAME));
-  const parsed = parseGlobalConfig(live === undefined ? undefined : stringMapOf(live["data"]), namespace);
+  const { parsed } = configOf(snapshot, namespace);
   if (parsed.kind !== "parsed" || snapshot.unreadable(KINDS.Gateway) !== undefined) return [];
   const { gatewayNamespace: home, gatewayName: name } = parsed.config.ingress;
   const subject = new Subject(`Gateway ${home}/${name}`);
