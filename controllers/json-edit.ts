@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "../crds/schema/types.ts";
-import { isObject } from "./composition/json.ts";
+import { isObject } from "../crds/json.ts";
 import type { StringMap } from "./labels.ts";
 
 /** The entries of a list that are objects; anything else counts as empty. */
@@ -59,15 +59,4 @@ export function putNamed(list: Json | undefined, item: JsonObject): JsonObject[]
 /** The list without its entries of that name. */
 export function withoutNamed(list: Json | undefined, name: string): JsonObject[] {
   return objectsOf(list).filter((item) => item["name"] !== name);
-}
-
-/** Structural equality of JSON values; the order of keys does not count. */
-export function sameJson(left: unknown, right: unknown): boolean {
-  if (left === right) return true;
-  if (typeof left !== "object" || typeof right !== "object" || left === null || right === null) return false;
-  if (Array.isArray(left) !== Array.isArray(right)) return false;
-  const [leftEntries, rightKeys] = [Object.entries(left), Object.keys(right)];
-  if (leftEntries.length !== rightKeys.length) return false;
-  const other = right as Readonly<Record<string, unknown>>;
-  return leftEntries.every(([key, value]) => Object.hasOwn(other, key) && sameJson(value, other[key]));
 }

@@ -1,6 +1,5 @@
 import { GROUP } from "./definitions.ts";
-import { at, isObject, listAt, numberAt, objectAt, textAt, withAt } from "./json.ts";
-import { sameJson } from "./schema/paths.ts";
+import { at, isObject, listAt, numberAt, objectAt, sameJson, textAt, withAt } from "./json.ts";
 import type { Json, JsonObject } from "./schema/types.ts";
 
 /** Annotations in which v1alpha2 carries what only v1alpha1 has, as KServe names them. */

@@ -1,6 +1,6 @@
 import { wellKnownConfigs } from "../controllers/composition/presets.ts";
 import { defaultGlobalConfig } from "../controllers/composition/global-config.ts";
-import { isObject, objectAt, stringAt } from "../controllers/composition/json.ts";
+import { isObject, objectAt, textAt } from "../crds/json.ts";
 import type { ComposableService, ComposeInput, ConfigData, ServiceConfig } from "../controllers/composition/types.ts";
 import type { Json, JsonObject } from "../crds/schema/types.ts";
 import type { KubeObject } from "../kube/types.ts";
@@ -21,7 +21,7 @@ export function serviceOf(manifest: Json, namespace: string): ComposableService 
   const metadata = objectAt(manifest, "metadata");
   return {
     metadata: {
-      name: stringAt(metadata, "name") ?? "",
+      name: textAt(metadata, "name") ?? "",
       namespace,
       labels: stringMap(metadata?.["labels"]),
       annotations: stringMap(metadata?.["annotations"]),
@@ -32,7 +32,7 @@ export function serviceOf(manifest: Json, namespace: string): ComposableService 
 
 /** A manifest as a config of that namespace. */
 export function configOf(manifest: Json, namespace: string): ServiceConfig {
-  const name = stringAt(manifest, "metadata", "name") ?? "";
+  const name = textAt(manifest, "metadata", "name") ?? "";
   return { metadata: { name, namespace }, spec: objectAt(manifest, "spec") ?? {} };
 }
 

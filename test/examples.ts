@@ -1,6 +1,6 @@
 import { type GlobalConfig, parseGlobalConfig } from "../controllers/composition/global-config.ts";
 import { ObjectView } from "../controllers/preview/object-view.ts";
-import { isObject, listAt, objectAt, stringAt } from "../controllers/composition/json.ts";
+import { isObject, listAt, objectAt, textAt } from "../crds/json.ts";
 import { named, stringsOf } from "../controllers/json-edit.ts";
 import type { Json, JsonObject } from "../crds/schema/types.ts";
 import { KINDS } from "../kube/resources.ts";
@@ -87,7 +87,7 @@ export function run(example: Example): Outcome {
   };
   const outcome = settled(surroundings, storedForm(manifest));
   const children = childrenOf(outcome);
-  const title = (object: Json): string => `${stringAt(object, "kind")} ${stringAt(object, "metadata", "name")}`;
+  const title = (object: Json): string => `${textAt(object, "kind")} ${textAt(object, "metadata", "name")}`;
   return {
     settled: outcome,
     cluster,
@@ -113,7 +113,7 @@ export function containerOf(pod: JsonObject, name = "main"): JsonObject {
 
 /** Names of the entries of a list. */
 export const namesOf = (list: Json | undefined): readonly string[] =>
-  (Array.isArray(list) ? list : []).filter(isObject).map((item) => stringAt(item, "name") ?? "");
+  (Array.isArray(list) ? list : []).filter(isObject).map((item) => textAt(item, "name") ?? "");
 
 /** The engine's start script. */
 export const scriptOf = (container: JsonObject): string => stringsOf(container["command"])[2] ?? "";
@@ -121,6 +121,6 @@ export const scriptOf = (container: JsonObject): string => stringsOf(container["
 /** Conditions of a status as `type: status reason`. */
 export const conditionsOf = (status: JsonObject): readonly string[] =>
   listAt(status, "conditions").map((condition) => {
-    const reason = stringAt(condition, "reason");
-    return `${stringAt(condition, "type")}: ${stringAt(condition, "status")}${reason === undefined ? "" : ` ${reason}`}`;
+    const reason = textAt(condition, "reason");
+    return `${textAt(condition, "type")}: ${textAt(condition, "status")}${reason === undefined ? "" : ` ${reason}`}`;
   });

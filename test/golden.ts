@@ -1,5 +1,4 @@
-import { sameJson } from "../controllers/json-edit.ts";
-import { isObject, listAt, objectAt, stringAt } from "../controllers/composition/json.ts";
+import { isObject, listAt, objectAt, sameJson, textAt } from "../crds/json.ts";
 import type { Json, JsonObject } from "../crds/schema/types.ts";
 import { parseYaml } from "../kube/yaml.ts";
 
@@ -88,7 +87,7 @@ const isEmpty = (value: Json): boolean =>
 const short = (value: Json | undefined): string => JSON.stringify(value)?.slice(0, 160) ?? "absent";
 
 function elementName(item: Json | undefined, index: number): string {
-  return stringAt(item, "name") ?? String(index);
+  return textAt(item, "name") ?? String(index);
 }
 
 function listDifferences(ours: readonly Json[], theirs: readonly Json[], path: string): readonly string[] {
@@ -126,9 +125,9 @@ export function differences(ours: Json | undefined, theirs: Json | undefined, pa
 }
 
 /** Whether an object is of that kind. */
-export const isKind = (object: Json, kind: string): boolean => stringAt(object, "kind") === kind;
+export const isKind = (object: Json, kind: string): boolean => textAt(object, "kind") === kind;
 const title = (object: Json): string =>
-  `${stringAt(object, "kind")} ${stringAt(object, "apiVersion")} ${stringAt(object, "metadata", "name")}`;
+  `${textAt(object, "kind")} ${textAt(object, "apiVersion")} ${textAt(object, "metadata", "name")}`;
 
 /** Annotations that tell a time. */
 const TIMES: ReadonlySet<string> = new Set(["certificates.kserve.io/expiration"]);
@@ -193,8 +192,8 @@ export const EXPLAINED_STATUS: readonly (readonly [string, RegExp])[] = [
 const conditionsOf = (status: JsonObject): JsonObject =>
   Object.fromEntries(
     listAt(status, "conditions").map((condition) => {
-      const parts = ["status", "reason"].flatMap((field) => stringAt(condition, field) ?? []);
-      return [stringAt(condition, "type") ?? "", parts.join(" ")];
+      const parts = ["status", "reason"].flatMap((field) => textAt(condition, field) ?? []);
+      return [textAt(condition, "type") ?? "", parts.join(" ")];
     }),
   );
 

@@ -1,6 +1,6 @@
 import { type GlobalConfig, parseGlobalConfig } from "../controllers/composition/global-config.ts";
 import { ObjectView } from "../controllers/preview/object-view.ts";
-import { at, isObject, listAt, objectAt, stringAt } from "../controllers/composition/json.ts";
+import { at, isObject, listAt, objectAt, textAt } from "../crds/json.ts";
 import { stringMapOf } from "../controllers/json-edit.ts";
 import type { Json, JsonObject } from "../crds/schema/types.ts";
 import { KINDS } from "../kube/resources.ts";
@@ -30,14 +30,12 @@ export interface Recording {
 const documentsOf = (path: string): readonly JsonObject[] =>
   parseYamlDocuments(readShared(`${MANIFESTS}${path}`)).filter(isObject);
 
-const nameOf = (object: Json): string => `${stringAt(object, "kind")}/${stringAt(object, "metadata", "name")}`;
+const nameOf = (object: Json): string => `${textAt(object, "kind")}/${textAt(object, "metadata", "name")}`;
 
 /** The documents that were taken: of the file itself, and of the files named by `from`, whose configs it needs. */
 function acceptedDocuments(path: string, applied: readonly Json[]): readonly JsonObject[] {
-  const files = [path, ...applied.flatMap((entry) => stringAt(entry, "from") ?? [])];
-  const accepted = new Set(
-    applied.flatMap((entry) => (at(entry, "apply") === "ok" ? [stringAt(entry, "object")] : [])),
-  );
+  const files = [path, ...applied.flatMap((entry) => textAt(entry, "from") ?? [])];
+  const accepted = new Set(applied.flatMap((entry) => (at(entry, "apply") === "ok" ? [textAt(entry, "object")] : [])));
   return files.flatMap(documentsOf).filter((document) => accepted.has(nameOf(document)));
 }
 
@@ -88,7 +86,7 @@ export function replay(recording: Recording): readonly Settled[] {
   const objects = recording.accepted.map(storedForm);
   const ofKind = (kind: string): JsonObject[] => objects.filter((object) => object["kind"] === kind);
   const maps = ofKind("ConfigMap").map(
-    (map) => [`${NAMESPACE}/${stringAt(map, "metadata", "name")}`, { data: stringMapOf(at(map, "data")) }] as const,
+    (map) => [`${NAMESPACE}/${textAt(map, "metadata", "name")}`, { data: stringMapOf(at(map, "data")) }] as const,
   );
   const run: Surroundings = {
     cluster: recordedCluster(),

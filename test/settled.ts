@@ -1,8 +1,8 @@
 import { compose } from "../controllers/composition/compose.ts";
 import type { GlobalConfig } from "../controllers/composition/global-config.ts";
-import { at, isObject, objectAt, stringAt } from "../controllers/composition/json.ts";
+import { at, isObject, objectAt, sameJson, textAt } from "../crds/json.ts";
 import type { ComposableService, ComposeInput, ConfigData, ServiceConfig } from "../controllers/composition/types.ts";
-import { sameJson, stringMapOf } from "../controllers/json-edit.ts";
+import { stringMapOf } from "../controllers/json-edit.ts";
 import type { PlannedEvent } from "../controllers/llminferenceservice/conclusion.ts";
 import { asJson } from "../controllers/llminferenceservice/pass.ts";
 import { type Plan, plan } from "../controllers/llminferenceservice/plan.ts";
@@ -53,7 +53,7 @@ export interface Surroundings {
   readonly options?: Partial<ComposeInput>;
 }
 
-const namespaceOf = (service: JsonObject): string => stringAt(service, "metadata", "namespace") ?? "default";
+const namespaceOf = (service: JsonObject): string => textAt(service, "metadata", "namespace") ?? "default";
 
 function onePass({ cluster, configs, configMaps, global, options }: Surroundings, service: JsonObject): Plan {
   const own = serviceOf(service, namespaceOf(service));
@@ -99,7 +99,7 @@ function settle(cluster: ObjectView, done: Plan): void {
 /** The stored service with its status as an object of the cluster. */
 const asObject = (service: JsonObject): KubeObject => {
   const { metadata, ...rest } = service;
-  const { name, namespace } = { name: stringAt(metadata, "name") ?? "", namespace: namespaceOf(service) };
+  const { name, namespace } = { name: textAt(metadata, "name") ?? "", namespace: namespaceOf(service) };
   return { ...rest, metadata: { ...objectAt(metadata), name, namespace, uid: name } } as unknown as KubeObject;
 };
 
@@ -118,7 +118,7 @@ export function settled(surroundings: Surroundings, manifest: JsonObject): Settl
     const quiet =
       sameJson(objectAt(service, "status"), status) && before === JSON.stringify(surroundings.cluster.objects);
     service = { ...service, status };
-    if (quiet) return { name: stringAt(service, "metadata", "name") ?? "", service, plan: done, events };
+    if (quiet) return { name: textAt(service, "metadata", "name") ?? "", service, plan: done, events };
     if (count === PASSES) throw new Error(`no steady state after ${PASSES} passes`);
   }
 }

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { DEFAULT_PRESET_PREFIX, wellKnownConfigs } from "../../controllers/composition/presets.ts";
 import { whenKnown } from "../../controllers/cluster/references.ts";
-import { isObject } from "../../controllers/composition/json.ts";
+import { isObject } from "../../crds/json.ts";
 import type { ClusterView } from "../../controllers/llminferenceservice/pass.ts";
 import { type Change, changeText, changesBetween } from "../../controllers/preview/changes.ts";
 import { ObjectView } from "../../controllers/preview/object-view.ts";

@@ -4,9 +4,8 @@ import { type Clock, systemClock } from "../../kube/clock.ts";
 import { KINDS } from "../../kube/resources.ts";
 import { type KubeObject, keyOf } from "../../kube/types.ts";
 import { type Logger, VERBOSITY, describeError } from "../../telemetry/log.ts";
-import { sameJson } from "../json-edit.ts";
 import { asJson } from "../llminferenceservice/pass.ts";
-import { stringAt } from "../composition/json.ts";
+import { sameJson, textAt } from "../../crds/json.ts";
 import { type PodWarning, needsWarnings } from "../status/pod-causes.ts";
 
 /** First look after the first question, then ever more seldom while the pod does not serve. */
@@ -98,13 +97,13 @@ export class PodWarnings {
     const { signal } = this.#closed;
     const { items } = await this.#options.client.list(KINDS.Event, { namespace, fieldSelector, signal });
     const time = (event: KubeObject): string =>
-      stringAt(asJson(event), "lastTimestamp") ?? stringAt(asJson(event), "eventTime") ?? "";
+      textAt(asJson(event), "lastTimestamp") ?? textAt(asJson(event), "eventTime") ?? "";
     return [...items]
       .sort((left, right) => (time(left) < time(right) ? 1 : -1))
       .slice(0, KEPT)
       .map((event) => ({
-        reason: stringAt(asJson(event), "reason") ?? "",
-        message: stringAt(asJson(event), "message") ?? "",
+        reason: textAt(asJson(event), "reason") ?? "",
+        message: textAt(asJson(event), "message") ?? "",
       }));
   }
 }

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { servingSelector } from "../labels.ts";
 import { type ChildNames, childNames } from "../names.ts";
-import { at, isObject, listAt, objectAt, stringAt } from "./json.ts";
+import { at, isObject, listAt, objectAt, textAt } from "../../crds/json.ts";
 import type { ReferencedConfig } from "./scheduler-config.ts";
 import type { ObjectMetadata } from "./types.ts";
 
@@ -27,11 +27,11 @@ function withDefaults(value: JsonObject, defaults: JsonObject): JsonObject {
 }
 
 function gatewayParent(ref: Json): JsonObject {
-  const [namespace, section] = [stringAt(ref, "namespace") ?? "", stringAt(ref, "sectionName") ?? ""];
+  const [namespace, section] = [textAt(ref, "namespace") ?? "", textAt(ref, "sectionName") ?? ""];
   return {
     group: "gateway.networking.k8s.io",
     kind: "Gateway",
-    name: stringAt(ref, "name") ?? "",
+    name: textAt(ref, "name") ?? "",
     ...(namespace === "" ? {} : { namespace }),
     ...(section === "" ? {} : { sectionName: section }),
   };
@@ -41,7 +41,7 @@ function gatewayParent(ref: Json): JsonObject {
 function backendEdit(spec: JsonObject, names: ChildNames): ((ref: JsonObject) => JsonObject) | undefined {
   const scheduler = objectAt(spec, "router", "scheduler");
   if (scheduler === undefined) return (ref) => ({ ...ref, group: "", kind: "Service", name: names.workloadService });
-  const pool = stringAt(scheduler, "pool", "ref", "name");
+  const pool = textAt(scheduler, "pool", "ref", "name");
   return pool === undefined ? undefined : (ref) => ({ ...ref, name: pool });
 }
 
@@ -81,7 +81,7 @@ function completePool(spec: JsonObject, metadata: ObjectMetadata): JsonObject {
 
 function completeScheduler(spec: JsonObject, names: ChildNames, referenced: ReferencedConfig): JsonObject {
   const accounted = editAt(spec, ["router", "scheduler", "template"], (template) =>
-    (stringAt(template, "serviceAccountName") ?? "") === ""
+    (textAt(template, "serviceAccountName") ?? "") === ""
       ? { ...template, serviceAccountName: names.schedulerServiceAccount }
       : template,
   );
@@ -101,7 +101,7 @@ function completeWorkload(workload: JsonObject): JsonObject {
 }
 
 const byName = (left: Json, right: Json): number => {
-  const [a, b] = [stringAt(left, "name") ?? "", stringAt(right, "name") ?? ""];
+  const [a, b] = [textAt(left, "name") ?? "", textAt(right, "name") ?? ""];
   return a < b ? -1 : a > b ? 1 : 0;
 };
 

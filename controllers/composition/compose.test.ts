@@ -8,7 +8,7 @@ import { parseYaml, parseYamlDocuments } from "../../kube/yaml.ts";
 import { compose } from "./compose.ts";
 import { checkConfig } from "./config-check.ts";
 import { defaultGlobalConfig } from "./global-config.ts";
-import { at, listAt, objectAt } from "./json.ts";
+import { at, listAt, objectAt } from "../../crds/json.ts";
 import type { AppliedConfig, Composed, Composition, CompositionFailure } from "./types.ts";
 
 function composed(manifest: Json, cluster: ComposeCluster = {}): Composed {

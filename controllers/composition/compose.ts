@@ -2,7 +2,7 @@ import { type FieldError, type JsonObject, fieldErrorBody } from "../../crds/sch
 import { childNames } from "../names.ts";
 import { completeBeforeRendering, completeRendered } from "./completion.ts";
 import { initializerWarnings } from "./initializer-check.ts";
-import { listAt, objectAt, stringAt } from "./json.ts";
+import { listAt, objectAt, textAt } from "../../crds/json.ts";
 import { loraErrors } from "./lora-check.ts";
 import { managedDeviceErrors, withManagedDevices } from "./managed-devices.ts";
 import { type Layer, LayerError, mergeLayers } from "./merge.ts";
@@ -135,7 +135,7 @@ class Composer {
   }
 
   run(): Composition {
-    const refs = listAt(this.#own.spec, "baseRefs").map((ref) => stringAt(ref, "name") ?? "");
+    const refs = listAt(this.#own.spec, "baseRefs").map((ref) => textAt(ref, "name") ?? "");
     const unnamed = refs.flatMap((name, index) =>
       name === "" ? [{ path: `spec.baseRefs[${index}].name`, message: "must name an LLMInferenceServiceConfig" }] : [],
     );
@@ -194,7 +194,7 @@ class Composer {
   #data(spec: JsonObject): ReturnType<typeof templateData> {
     const { service, systemNamespace, global } = this.#input;
     const { name, namespace } = service.metadata;
-    const pool = stringAt(spec, "router", "scheduler", "pool", "ref", "name") ?? childNames(namespace, name).pool;
+    const pool = textAt(spec, "router", "scheduler", "pool", "ref", "name") ?? childNames(namespace, name).pool;
     return templateData(service.metadata, spec, { systemNamespace, global, inferencePool: `${namespace}/${pool}` });
   }
 

@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { parseQuantity } from "../../kube/quantity.ts";
-import { isObject } from "./json.ts";
+import { isObject } from "../../crds/json.ts";
 
 /** Resources as written in the ConfigMap: Kubernetes quantities, already checked. */
 export interface ResourceSettings {

@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
-import { at, isObject, listAt } from "./json.ts";
+import { at, isObject, listAt } from "../../crds/json.ts";
 import type { CompositionWarning } from "./types.ts";
 
 const INITIALIZER = "storage-initializer";

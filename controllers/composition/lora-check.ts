@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
-import { at, listAt, stringAt } from "./json.ts";
+import { at, listAt, textAt } from "../../crds/json.ts";
 import type { CompositionError } from "./types.ts";
 
 const DOWNLOADED = /^(hf|s3|pvc):\/\//;
@@ -8,7 +8,7 @@ const DOWNLOADED = /^(hf|s3|pvc):\/\//;
 export function loraErrors(spec: JsonObject): readonly CompositionError[] {
   const disabled = at(spec, "storageInitializer", "enabled") === false;
   return listAt(spec, "model", "lora", "adapters").flatMap((adapter, index) => {
-    const uri = stringAt(adapter, "uri") ?? "";
+    const uri = textAt(adapter, "uri") ?? "";
     const path = `spec.model.lora.adapters[${index}].uri`;
     if (!DOWNLOADED.test(uri))
       return [{ path, message: `${JSON.stringify(uri)} must be an hf://, s3:// or pvc:// URI` }];

@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { childName } from "../../templates/child-name.ts";
-import { isObject, listAt, objectAt } from "./json.ts";
+import { isObject, listAt, objectAt } from "../../crds/json.ts";
 import type { CompositionError, ObjectMetadata } from "./types.ts";
 
 /** Annotations of a service that ask for devices by dynamic resource allocation (KServe v0.20, experimental there). */

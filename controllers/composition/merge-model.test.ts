@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
-import { isObject } from "./json.ts";
+import { isObject } from "../../crds/json.ts";
 import { mergeLayers } from "./merge.ts";
 
 /*

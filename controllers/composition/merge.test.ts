@@ -2,7 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { parseYaml } from "../../kube/yaml.ts";
-import { isObject } from "./json.ts";
+import { isObject } from "../../crds/json.ts";
 import { LayerError, mergeLayers } from "./merge.ts";
 
 function spec(text: string): JsonObject {

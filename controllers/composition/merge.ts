@@ -1,6 +1,6 @@
 import { StrategicMergeError, strategicMerge } from "../../crds/schema/strategic-merge.ts";
 import type { Json, JsonObject, JsonSchema } from "../../crds/schema/types.ts";
-import { isObject } from "./json.ts";
+import { isObject } from "../../crds/json.ts";
 import { SPEC_MERGE_SCHEMA } from "./merge-schema.ts";
 
 /** One layer of a spec: a preset, a base ref or the service itself. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { parseYaml } from "../../kube/yaml.ts";
-import { isObject } from "./json.ts";
+import { isObject } from "../../crds/json.ts";
 import { type SchedulerNeeds, pinPresets, presetName, selectPresets } from "./preset-selection.ts";
 
 const NOTHING: SchedulerNeeds = { tokenizer: false, latencyPredictor: false };

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
-import { at, objectAt, stringAt } from "./json.ts";
+import { at, objectAt, textAt } from "../../crds/json.ts";
 import type { PresetOptions } from "./types.ts";
 
 /** Presets whose names a service keeps (KServe v0.20 with the tokenizer preset that came after). */
@@ -47,7 +47,7 @@ function routerPresets(shape: JsonObject, needs: SchedulerNeeds): readonly (stri
   const scheduler = objectAt(shape, "router", "scheduler");
   const route = objectAt(shape, "router", "route");
   const routes = at(route, "http", "refs");
-  const ownPool = scheduler !== undefined && stringAt(scheduler, "pool", "ref", "name") === undefined;
+  const ownPool = scheduler !== undefined && textAt(scheduler, "pool", "ref", "name") === undefined;
   return [
     ownPool ? "config-llm-scheduler" : undefined,
     scheduler !== undefined && needs.tokenizer ? "config-llm-tokenizer" : undefined,

@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Json } from "../../crds/schema/types.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { sameJson } from "../json-edit.ts";
-import { isObject } from "./json.ts";
+import { isObject, sameJson } from "../../crds/json.ts";
 import { DEFAULT_PRESET_PREFIX } from "./presets.ts";
 
 /** Annotation of an installed preset: digest of the content with which the operator shipped it. */

@@ -9,7 +9,7 @@ import { composeInput, serviceOf } from "../../test/composition.ts";
 import { compose } from "./compose.ts";
 import { checkConfig } from "./config-check.ts";
 import { type GlobalConfig, defaultGlobalConfig } from "./global-config.ts";
-import { at, isObject, listAt } from "./json.ts";
+import { at, isObject, listAt } from "../../crds/json.ts";
 import { wellKnownConfigs } from "./presets.ts";
 
 const PLAIN = defaultGlobalConfig("kserve");

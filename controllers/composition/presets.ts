@@ -2,7 +2,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import { parseYaml } from "../../kube/yaml.ts";
-import { isObject, objectAt } from "./json.ts";
+import { isObject, objectAt } from "../../crds/json.ts";
 
 /** Prefix of preset names unless `LLM_INFERENCE_SERVICE_CONFIG_PREFIX` says otherwise (KServe v0.20). */
 export const DEFAULT_PRESET_PREFIX = "kserve-";

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
-import { isObject, listAt, objectAt, stringAt } from "./json.ts";
+import { isObject, listAt, objectAt, textAt } from "../../crds/json.ts";
 import type { Layer } from "./merge.ts";
 import type { CompositionWarning } from "./types.ts";
 
@@ -14,7 +14,7 @@ const PODS: readonly (readonly string[])[] = [["template"], ["worker"], ["prefil
 
 function mainOf(spec: JsonObject, path: readonly string[]): JsonObject | undefined {
   return listAt(spec, ...path, "containers").find(
-    (container): container is JsonObject => stringAt(container, "name") === MAIN,
+    (container): container is JsonObject => textAt(container, "name") === MAIN,
   );
 }
 
@@ -52,7 +52,7 @@ class Correction {
 
   #probe(container: JsonObject, probe: string, path: string): JsonObject {
     const request = objectAt(container, probe, "httpGet");
-    const given = stringAt(request, "scheme") ?? "HTTP";
+    const given = textAt(request, "scheme") ?? "HTTP";
     if (request === undefined || given === this.#scheme || !servesPort(container, request["port"])) return container;
     this.warnings.push({
       reason: "ProbeSchemeCorrected",

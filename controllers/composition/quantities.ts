@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { canonicalQuantity } from "../../kube/quantity.ts";
-import { isObject } from "./json.ts";
+import { isObject } from "../../crds/json.ts";
 
 /** Fields whose members are quantities. */
 const QUANTITY_MAPS: ReadonlySet<string> = new Set(["limits", "requests", "overhead"]);

@@ -2,7 +2,7 @@ import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { TemplateError } from "../../templates/engine/errors.ts";
 import { renderTemplate } from "../../templates/engine/render.ts";
 import type { Value } from "../../templates/engine/values.ts";
-import { isObject } from "./json.ts";
+import { isObject } from "../../crds/json.ts";
 import type { Layer } from "./merge.ts";
 import { CONFIG_FUNCTIONS } from "./template-functions.ts";
 import type { CompositionError } from "./types.ts";

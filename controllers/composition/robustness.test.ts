@@ -5,7 +5,7 @@ import { parseYaml } from "../../kube/yaml.ts";
 import { composeInput, serviceOf } from "../../test/composition.ts";
 import { listShared, readShared } from "../../test/corpus.ts";
 import { compose } from "./compose.ts";
-import { isObject, objectAt } from "./json.ts";
+import { isObject, objectAt } from "../../crds/json.ts";
 import type { Composition } from "./types.ts";
 
 const composed = (spec: JsonObject): Composition =>

@@ -2,7 +2,7 @@ import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { YamlError, parseYaml } from "../../kube/yaml.ts";
 import { configTextOf } from "../scheduler/config.ts";
 import { usesDeprecatedScorer } from "../scheduler/upgrade.ts";
-import { at, isObject, listAt, objectAt, stringAt } from "./json.ts";
+import { at, isObject, listAt, objectAt, textAt } from "../../crds/json.ts";
 import type { SchedulerNeeds } from "./preset-selection.ts";
 import type { ComposeInput, CompositionError, CompositionWarning } from "./types.ts";
 
@@ -33,8 +33,8 @@ function checked(text: string, place: string): ReferencedConfig {
 export function referencedConfig(spec: JsonObject, input: ComposeInput): ReferencedConfig {
   const ref = objectAt(spec, "router", "scheduler", "config", "ref");
   if (ref === undefined) return { kind: "none" };
-  const name = stringAt(ref, "name") ?? "";
-  const key = stringAt(ref, "key") || DEFAULT_KEY;
+  const name = textAt(ref, "name") ?? "";
+  const key = textAt(ref, "key") || DEFAULT_KEY;
   const own = input.service.metadata.namespace;
   const namespaces = [
     own,

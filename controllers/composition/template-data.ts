@@ -2,7 +2,7 @@ import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { Pointer, Struct, formatValue } from "../../templates/engine/values.ts";
 import type { Value } from "../../templates/engine/values.ts";
 import type { GlobalConfig } from "./global-config.ts";
-import { isObject } from "./json.ts";
+import { isObject } from "../../crds/json.ts";
 import type { ComposableService } from "./types.ts";
 
 /** What templates see of the operator (`.GlobalConfig`). */

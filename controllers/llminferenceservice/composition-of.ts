@@ -9,7 +9,7 @@ import {
   defaultGlobalConfig,
   parseGlobalConfig,
 } from "../composition/global-config.ts";
-import { objectAt } from "../composition/json.ts";
+import { objectAt } from "../../crds/json.ts";
 import type { ComposableService, Composition, PresetOptions } from "../composition/types.ts";
 import { stringMapOf } from "../json-edit.ts";
 import { type ClusterView, asJson } from "./pass.ts";

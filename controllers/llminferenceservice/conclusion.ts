@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
-import { objectAt } from "../composition/json.ts";
+import { objectAt } from "../../crds/json.ts";
 import { compact } from "../json-edit.ts";
 import {
   type Condition,

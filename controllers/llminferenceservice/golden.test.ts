@@ -11,7 +11,7 @@ import {
 } from "../../test/golden.ts";
 import { type Recording, recordings, replay } from "../../test/recording.ts";
 import { type Settled, childrenOf } from "../../test/settled.ts";
-import { isObject, listAt, stringAt } from "../composition/json.ts";
+import { isObject, listAt, textAt } from "../../crds/json.ts";
 
 interface Compared {
   readonly path: string;
@@ -21,12 +21,12 @@ interface Compared {
 }
 
 const isOwn = (child: Json, service: string): boolean =>
-  listAt(child, "metadata", "ownerReferences").some((owner) => stringAt(owner, "name") === service);
+  listAt(child, "metadata", "ownerReferences").some((owner) => textAt(owner, "name") === service);
 
 function recordedService(recording: Recording, name: string): JsonObject {
   const found = recording.stored
     .filter(isObject)
-    .find((object) => isKind(object, "LLMInferenceService") && stringAt(object, "metadata", "name") === name);
+    .find((object) => isKind(object, "LLMInferenceService") && textAt(object, "metadata", "name") === name);
   if (found === undefined) throw new Error(`${recording.path}: ${name} was not stored`);
   return found;
 }

@@ -1,10 +1,9 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { type Resource, KINDS, resourceOf } from "../../kube/resources.ts";
 import type { KubeObject, ObjectKey } from "../../kube/types.ts";
-import { objectAt } from "../composition/json.ts";
+import { objectAt, sameJson } from "../../crds/json.ts";
 import type { GlobalConfig } from "../composition/global-config.ts";
 import type { Composition, CompositionFailure, CompositionFailureReason } from "../composition/types.ts";
-import { sameJson } from "../json-edit.ts";
 import { childNames } from "../names.ts";
 import type { RouteView } from "../router/gateway.ts";
 import { groupMarks } from "../router/group-readiness.ts";

@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { objectAt, stringAt } from "../composition/json.ts";
+import { objectAt, textAt } from "../../crds/json.ts";
 import { asJson } from "./pass.ts";
 
 const DEFAULT_ACCOUNT = "default";
@@ -15,9 +15,8 @@ export function withAccountNamed(live: JsonObject | undefined, wanted: KubeObjec
   if (wanted.kind !== KINDS.Deployment.kind) return wanted;
   const [template, liveTemplate] = [objectAt(asJson(wanted), "spec", "template"), objectAt(live, "spec", "template")];
   const pod = objectAt(template, "spec");
-  const named = stringAt(pod, "serviceAccountName") ?? "";
-  const before =
-    stringAt(liveTemplate, "spec", "serviceAccount") ?? stringAt(liveTemplate, "spec", "serviceAccountName");
+  const named = textAt(pod, "serviceAccountName") ?? "";
+  const before = textAt(liveTemplate, "spec", "serviceAccount") ?? textAt(liveTemplate, "spec", "serviceAccountName");
   if (named !== "" || (before ?? "") === "") return wanted;
   const spec = { ...pod, serviceAccountName: DEFAULT_ACCOUNT, serviceAccount: DEFAULT_ACCOUNT };
   return { ...wanted, spec: { ...objectAt(asJson(wanted), "spec"), template: { ...template, spec } } };

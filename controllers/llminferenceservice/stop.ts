@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { objectAt } from "../composition/json.ts";
+import { objectAt } from "../../crds/json.ts";
 import { ABSENT, type Marks, notReady } from "../status/conditions.ts";
 
 /** Annotation of a service that deletes all its children while it is `true`, in any case. */

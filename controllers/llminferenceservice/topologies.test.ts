@@ -4,7 +4,7 @@ import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import { bare, exampleCluster, run } from "../../test/examples.ts";
-import { objectAt } from "../composition/json.ts";
+import { objectAt } from "../../crds/json.ts";
 import type { ObjectView } from "../preview/object-view.ts";
 import { asJson } from "./pass.ts";
 

@@ -3,8 +3,7 @@ import { KINDS, type Resource } from "../../kube/resources.ts";
 import { type KubeObject, type ObjectKey, parseKey } from "../../kube/types.ts";
 import type { Json } from "../../crds/schema/types.ts";
 import { type Dependencies, tokensOf } from "../cluster/dependencies.ts";
-import { at, isObject, objectAt } from "../composition/json.ts";
-import { sameJson } from "../json-edit.ts";
+import { at, isObject, objectAt, sameJson } from "../../crds/json.ts";
 import { NAME_LABEL } from "../labels.ts";
 import { asJson } from "./pass.ts";
 

@@ -1,4 +1,4 @@
-import { at } from "../../crds/json.ts";
+import { at, sameJson } from "../../crds/json.ts";
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { FIELD_MANAGER } from "../../kube/apply.ts";
 import type { KubeClient } from "../../kube/client.ts";
@@ -7,7 +7,6 @@ import type { EventRecorder } from "../../kube/events.ts";
 import { KINDS } from "../../kube/resources.ts";
 import { type KubeObject, type ObjectKey, isNotFound } from "../../kube/types.ts";
 import type { Cluster } from "../cluster/cluster.ts";
-import { sameJson } from "../json-edit.ts";
 import { asJson } from "../llminferenceservice/pass.ts";
 import { configStatus } from "./status.ts";
 import type { ConfigUsage } from "./usage.ts";

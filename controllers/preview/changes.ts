@@ -1,6 +1,5 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
-import { isObject, stringAt } from "../composition/json.ts";
-import { sameJson } from "../json-edit.ts";
+import { isObject, sameJson, textAt } from "../../crds/json.ts";
 
 /** One difference between two renderings. */
 export interface Change {
@@ -13,17 +12,17 @@ export interface Change {
 }
 
 const titleOf = (object: JsonObject): string => {
-  const namespace = stringAt(object, "metadata", "namespace");
-  const name = stringAt(object, "metadata", "name") ?? "";
-  return `${stringAt(object, "kind")} ${namespace === undefined ? "" : `${namespace}/`}${name}`;
+  const namespace = textAt(object, "metadata", "namespace");
+  const name = textAt(object, "metadata", "name") ?? "";
+  return `${textAt(object, "kind")} ${namespace === undefined ? "" : `${namespace}/`}${name}`;
 };
-const identityOf = (object: JsonObject): string => `${stringAt(object, "apiVersion")} ${titleOf(object)}`;
+const identityOf = (object: JsonObject): string => `${textAt(object, "apiVersion")} ${titleOf(object)}`;
 
 type Found = readonly (readonly [path: string, before: Json | undefined, after: Json | undefined])[];
 
 /** Entries of a list by name, where all have one and no two the same. */
 function byName(list: readonly Json[]): ReadonlyMap<string, Json> | undefined {
-  const entries = list.map((item) => [stringAt(item, "name") ?? "", item] as const);
+  const entries = list.map((item) => [textAt(item, "name") ?? "", item] as const);
   const names = new Map(entries);
   return names.size === list.length && !names.has("") ? names : undefined;
 }

@@ -5,7 +5,7 @@ import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS, type Resource } from "../../kube/resources.ts";
 import { type KubeObject, type ObjectKey, KubeError } from "../../kube/types.ts";
 import { whenKnown } from "../cluster/references.ts";
-import { stringAt } from "../composition/json.ts";
+import { textAt } from "../../crds/json.ts";
 import { wellKnownConfigs } from "../composition/presets.ts";
 import { changeText, changesBetween } from "./changes.ts";
 import { ObjectView } from "./object-view.ts";
@@ -34,7 +34,7 @@ const service = (name: string, spec: JsonObject): KubeObject =>
   );
 const SPEC = { model: { uri: "hf://a/b" }, router: { route: {}, scheduler: {}, gateway: {} } };
 const titles = (objects: readonly JsonObject[]): string[] =>
-  objects.map((object) => `${stringAt(object, "kind")} ${stringAt(object, "metadata", "name")}`).sort();
+  objects.map((object) => `${textAt(object, "kind")} ${textAt(object, "metadata", "name")}`).sort();
 
 describe("what the operator would make", () => {
   // Those of one release: the others differ in what the comparison with the recordings looks at.

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { at, stringAt } from "../composition/json.ts";
+import { at, textAt } from "../../crds/json.ts";
 import type { AppliedConfig } from "../composition/types.ts";
 import { type CompositionOptions, compositionOf } from "../llminferenceservice/composition-of.ts";
 import { type ClusterView, type OperatorSettings, asJson } from "../llminferenceservice/pass.ts";
@@ -52,8 +52,8 @@ function withoutUid(child: JsonObject): JsonObject {
 /** A manifest as the object that a cluster shows: with a namespace, and a uid that tells it from others. */
 export function asObject(manifest: JsonObject, namespace: string): KubeObject {
   const metadata = (manifest["metadata"] ?? {}) as JsonObject;
-  const name = stringAt(metadata, "name") ?? "";
-  const own = stringAt(metadata, "namespace") ?? namespace;
+  const name = textAt(metadata, "name") ?? "";
+  const own = textAt(metadata, "namespace") ?? namespace;
   return { ...manifest, metadata: { ...metadata, name, namespace: own } } as unknown as KubeObject;
 }
 

@@ -4,14 +4,14 @@ import { customResourceDefinitions } from "../../crds/definitions.ts";
 import { type Structural, createStructural } from "../../crds/schema/structural.ts";
 import { type Json, type JsonObject, type JsonSchema, formatFieldError } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
-import { at, listAt, stringAt } from "../composition/json.ts";
+import { at, listAt, textAt } from "../../crds/json.ts";
 
 function schemasByKind(): ReadonlyMap<string, Structural> {
   const entries = customResourceDefinitions().flatMap((definition) =>
     listAt(definition, "spec", "versions").map((version) => {
       const schema = at(version, "schema", "openAPIV3Schema") as unknown as JsonSchema;
-      const apiVersion = `${stringAt(definition, "spec", "group")}/${stringAt(version, "name")}`;
-      return [`${apiVersion}/${stringAt(definition, "spec", "names", "kind")}`, createStructural(schema)] as const;
+      const apiVersion = `${textAt(definition, "spec", "group")}/${textAt(version, "name")}`;
+      return [`${apiVersion}/${textAt(definition, "spec", "names", "kind")}`, createStructural(schema)] as const;
     }),
   );
   return new Map(entries);
@@ -21,7 +21,7 @@ let schemas: ReadonlyMap<string, Structural> | undefined;
 
 function schemaOf(document: Json): Structural | undefined {
   schemas ??= schemasByKind();
-  return schemas.get(`${stringAt(document, "apiVersion")}/${stringAt(document, "kind")}`);
+  return schemas.get(`${textAt(document, "apiVersion")}/${textAt(document, "kind")}`);
 }
 
 /** A manifest as an API server would store it, and what it would say of it. */

@@ -1,6 +1,6 @@
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { stringAt } from "../composition/json.ts";
+import { textAt } from "../../crds/json.ts";
 import { COMPONENTS, componentLabels } from "../labels.ts";
 import { type Pass, child, ownedChild } from "../llminferenceservice/pass.ts";
 import { usesBackendPolicies } from "./gateway-kinds.ts";
@@ -11,7 +11,7 @@ const AUTHORITY = "ca.crt";
 /** The authority of the service's certificate, as soon as there is one: in the pass that makes the Secret it is not live yet. */
 function authority(pass: Pass): string {
   const secret = ownedChild(pass, KINDS.Secret, pass.names.tlsSecret);
-  return Buffer.from(stringAt(secret, "data", AUTHORITY) ?? "", "base64").toString("utf8");
+  return Buffer.from(textAt(secret, "data", AUTHORITY) ?? "", "base64").toString("utf8");
 }
 
 /**

@@ -1,6 +1,6 @@
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { objectAt } from "../composition/json.ts";
+import { objectAt } from "../../crds/json.ts";
 import { named, stringsOf } from "../json-edit.ts";
 import { COMPONENTS, type StringMap, componentLabels } from "../labels.ts";
 import { type Pass, child } from "../llminferenceservice/pass.ts";

@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
-import { objectAt, stringAt } from "../composition/json.ts";
+import { objectAt, textAt } from "../../crds/json.ts";
 import { type Pass, asJson } from "../llminferenceservice/pass.ts";
 import { type RouteView, findGateway, gatewayParents } from "./gateway.ts";
 import { referencedRoutes } from "./references.ts";
@@ -8,9 +8,9 @@ import { referencedRoutes } from "./references.ts";
 /** Controllers of gateways that are Istio's: they take the transport to a backend from DestinationRules alone. */
 const ISTIO_CONTROLLERS = /^(istio\.io|openshift\.io)\/gateway-controller/;
 function controllerOf(pass: Pass, gateway: JsonObject | undefined): string {
-  const name = stringAt(gateway, "spec", "gatewayClassName") ?? "";
+  const name = textAt(gateway, "spec", "gatewayClassName") ?? "";
   const found = asJson(pass.cluster.find(KINDS.GatewayClass, { name }));
-  return stringAt(found, "spec", "controllerName") ?? "";
+  return textAt(found, "spec", "controllerName") ?? "";
 }
 
 function routesOf(pass: Pass): readonly RouteView[] {

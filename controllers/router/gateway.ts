@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
-import { at, listAt, stringAt } from "../composition/json.ts";
+import { at, listAt, textAt } from "../../crds/json.ts";
 import { objectsOf } from "../json-edit.ts";
 import { type Pass, asJson } from "../llminferenceservice/pass.ts";
 
@@ -28,11 +28,11 @@ export interface RouteView {
 export function parseParentRef(ref: Json | undefined, routeNamespace: string): ParentRef {
   const port = at(ref, "port");
   return {
-    group: stringAt(ref, "group") ?? GATEWAY_GROUP,
-    kind: stringAt(ref, "kind") ?? "Gateway",
-    namespace: stringAt(ref, "namespace") ?? routeNamespace,
-    name: stringAt(ref, "name") ?? "",
-    sectionName: stringAt(ref, "sectionName"),
+    group: textAt(ref, "group") ?? GATEWAY_GROUP,
+    kind: textAt(ref, "kind") ?? "Gateway",
+    namespace: textAt(ref, "namespace") ?? routeNamespace,
+    name: textAt(ref, "name") ?? "",
+    sectionName: textAt(ref, "sectionName"),
     port: typeof port === "number" ? port : undefined,
   };
 }
@@ -55,14 +55,14 @@ export function findGateway(
 /** Gateways that `spec.router.gateway.refs` names. */
 export function gatewayRefs(pass: Pass): readonly { readonly namespace: string; readonly name: string }[] {
   return objectsOf(listAt(pass.spec, "router", "gateway", "refs") as Json[]).map((ref) => ({
-    namespace: stringAt(ref, "namespace") ?? pass.namespace,
-    name: stringAt(ref, "name") ?? "",
+    namespace: textAt(ref, "namespace") ?? pass.namespace,
+    name: textAt(ref, "name") ?? "",
   }));
 }
 
 /** Names of the HTTPRoutes that `spec.router.route.http.refs` names; they lie in the service's namespace. */
 export function routeRefs(pass: Pass): readonly string[] {
   return objectsOf(listAt(pass.spec, "router", "route", "http", "refs") as Json[]).flatMap(
-    (ref) => stringAt(ref, "name") ?? [],
+    (ref) => textAt(ref, "name") ?? [],
   );
 }

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { at, objectAt, stringAt } from "../composition/json.ts";
+import { at, objectAt, textAt } from "../../crds/json.ts";
 import { compact, integerOf, objectsOf } from "../json-edit.ts";
 import { type Pass, asJson } from "../llminferenceservice/pass.ts";
 import { isStopped } from "../llminferenceservice/stop.ts";
@@ -45,23 +45,23 @@ const routeOf = (spec: Json | undefined): JsonObject | undefined => objectAt(spe
 
 /** Name of the group that a spec joins; undefined for none. */
 export function groupName(spec: Json | undefined): string | undefined {
-  const name = stringAt(routeOf(spec), "group");
+  const name = textAt(routeOf(spec), "group");
   return name === "" ? undefined : name;
 }
 
 const modelsOf = (name: string, spec: JsonObject): string[] =>
-  [...new Set([stringAt(spec, "model", "name") ?? name, ...loraAdapters(spec).map((adapter) => adapter.name)])].sort();
+  [...new Set([textAt(spec, "model", "name") ?? name, ...loraAdapters(spec).map((adapter) => adapter.name)])].sort();
 
 /** What another service serves: what its status says, since its own spec may lean on configs; else that spec. */
 function servedModels(service: JsonObject): readonly string[] {
-  const namespace = stringAt(service, "metadata", "namespace") ?? "";
+  const namespace = textAt(service, "metadata", "namespace") ?? "";
   const names = objectsOf(at(service, "status", "addresses")).flatMap((address) =>
-    objectsOf(address["models"]).flatMap((model) => stringAt(model, "name") ?? []),
+    objectsOf(address["models"]).flatMap((model) => textAt(model, "name") ?? []),
   );
   const prefix = qualifiedModelName(namespace, "");
   const short = names.map((name) => (name.startsWith(prefix) ? name.slice(prefix.length) : name));
   if (short.length > 0) return [...new Set(short)].sort();
-  return modelsOf(stringAt(service, "metadata", "name") ?? "", objectAt(service, "spec") ?? {});
+  return modelsOf(textAt(service, "metadata", "name") ?? "", objectAt(service, "spec") ?? {});
 }
 
 /** Whether every workload of a service has a replica that takes requests. */
@@ -93,9 +93,9 @@ function ownBackend(pass: Pass): Backend {
 }
 
 function backendOf(pass: Pass, service: JsonObject): Backend {
-  const name = stringAt(service, "metadata", "name") ?? "";
-  const referenced = stringAt(service, "spec", "router", "scheduler", "pool", "ref", "name");
-  const used = stringAt(service, "status", "router", "scheduler", "inferencePool", "name");
+  const name = textAt(service, "metadata", "name") ?? "";
+  const referenced = textAt(service, "spec", "router", "scheduler", "pool", "ref", "name");
+  const used = textAt(service, "status", "router", "scheduler", "inferencePool", "name");
   const pool = referenced ?? used;
   if (pool === undefined) return serviceBackend(pass.namespace, name);
   const version = referencedVersion(pass, pool);
@@ -106,11 +106,11 @@ const sameList = (left: readonly string[], right: readonly string[]): boolean =>
   left.length === right.length && left.every((item, index) => item === right[index]);
 
 function memberOf(pass: Pass, service: JsonObject, own: readonly string[]): Member {
-  const name = stringAt(service, "metadata", "name") ?? "";
+  const name = textAt(service, "metadata", "name") ?? "";
   const isSelf = name === pass.name;
   const stopped = isStopped(service as unknown as KubeObject);
   const models = isSelf ? own : servedModels(service);
-  const main = stringAt(pass.spec, "model", "name") ?? pass.name;
+  const main = textAt(pass.spec, "model", "name") ?? pass.name;
   return {
     name,
     weight: integerOf(routeOf(isSelf ? pass.spec : service["spec"])?.["weight"]) ?? 0,
@@ -137,7 +137,7 @@ export function routingGroup(pass: Pass): RoutingGroup | undefined {
   const name = groupName(pass.spec);
   if (name === undefined) return undefined;
   const own = modelsOf(pass.name, pass.spec);
-  const others = groupServices(pass, name).filter((service) => stringAt(service, "metadata", "name") !== pass.name);
+  const others = groupServices(pass, name).filter((service) => textAt(service, "metadata", "name") !== pass.name);
   const self = asJson(pass.cluster.find(KINDS.LLMInferenceService, { namespace: pass.namespace, name: pass.name }));
   const members = [self ?? { metadata: { name: pass.name }, spec: pass.spec }, ...others]
     .map((service) => memberOf(pass, service, own))
@@ -155,7 +155,7 @@ export function sharingMembers(group: RoutingGroup, self: string): readonly Memb
 /** Whether a rule is of this service alone: one of its paths is the service's own. */
 function isOwnRule(rule: JsonObject, prefix: string): boolean {
   return objectsOf(rule["matches"]).some((match) => {
-    const path = stringAt(match, "path", "value") ?? "";
+    const path = textAt(match, "path", "value") ?? "";
     return path === prefix || path.startsWith(`${prefix}/`);
   });
 }
@@ -165,7 +165,7 @@ export function withGroupBackends(pass: Pass, group: RoutingGroup, rules: readon
   const ours = new Set([pass.names.pool, pass.names.workloadService, referencedPool(pass)]);
   const shares = sharingMembers(group, pass.name).map(({ backend, weight }) => ({ ...backend, weight }));
   return rules.map((rule) => {
-    const shared = objectsOf(rule["backendRefs"]).some((ref) => ours.has(stringAt(ref, "name")));
+    const shared = objectsOf(rule["backendRefs"]).some((ref) => ours.has(textAt(ref, "name")));
     const divided = shared && !isOwnRule(rule, `/${pass.namespace}/${pass.name}`);
     return divided ? { ...rule, backendRefs: shares } : rule;
   });
@@ -197,10 +197,10 @@ export function routesToMember(
   if (group === undefined) return [];
   const ours = new Set([pass.names.pool, pass.names.workloadService]);
   return groupServices(pass, group).flatMap((service) => {
-    const member = stringAt(service, "metadata", "name") ?? "";
+    const member = textAt(service, "metadata", "name") ?? "";
     const name = childNames(pass.namespace, member).route;
     const route = asJson(pass.cluster.find(KINDS.HTTPRoute, { namespace: pass.namespace, name }));
     const refs = objectsOf(at(route, "spec", "rules")).flatMap((rule) => objectsOf(rule["backendRefs"]));
-    return member !== pass.name && refs.some((ref) => ours.has(stringAt(ref, "name") ?? "")) ? [name] : [];
+    return member !== pass.name && refs.some((ref) => ours.has(textAt(ref, "name") ?? "")) ? [name] : [];
   });
 }

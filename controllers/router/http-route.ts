@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { at, listAt, objectAt, stringAt } from "../composition/json.ts";
+import { at, listAt, objectAt, textAt } from "../../crds/json.ts";
 import { objectsOf } from "../json-edit.ts";
 import { COMPONENTS, ROUTING_GROUP_LABEL, componentLabels } from "../labels.ts";
 import { type Pass, PassError, child } from "../llminferenceservice/pass.ts";
@@ -34,7 +34,7 @@ function withPoolGroup(pass: Pass, rules: readonly JsonObject[]): JsonObject[] {
 
 function optsOut(pass: Pass, spec: JsonObject): boolean {
   return gatewayParents({ namespace: pass.namespace, name: pass.names.route, spec }).some(
-    (ref) => stringAt(findGateway(pass, ref), "metadata", "annotations", MODEL_ROUTING_ANNOTATION) === "false",
+    (ref) => textAt(findGateway(pass, ref), "metadata", "annotations", MODEL_ROUTING_ANNOTATION) === "false",
   );
 }
 

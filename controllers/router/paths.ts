@@ -1,5 +1,5 @@
 import type { Json } from "../../crds/schema/types.ts";
-import { at, stringAt } from "../composition/json.ts";
+import { at, textAt } from "../../crds/json.ts";
 import { objectsOf } from "../json-edit.ts";
 import { readsModelHeader } from "./http-route.ts";
 
@@ -20,7 +20,7 @@ function candidatesOf(rule: Json, header: string): readonly Candidate[] {
   const onService = objectsOf(at(rule, "backendRefs")).some((ref) => (ref["kind"] ?? "Service") === "Service");
   const matches = objectsOf(at(rule, "matches"));
   return (matches.length === 0 ? [{}] : matches).flatMap((match) => {
-    const path = stringAt(match, "path", "value") ?? "/";
+    const path = textAt(match, "path", "value") ?? "/";
     const bucket = bucketOf(match, path, header);
     return bucket === undefined ? [] : [{ bucket, path, onService }];
   });

@@ -1,10 +1,10 @@
 import { KINDS } from "../../kube/resources.ts";
-import { objectAt, stringAt } from "../composition/json.ts";
+import { objectAt, textAt } from "../../crds/json.ts";
 import { type Pass, asJson } from "../llminferenceservice/pass.ts";
 
 /** Name of an InferencePool that the service uses instead of one of its own; undefined: the operator makes one. */
 export function referencedPool(pass: Pass): string | undefined {
-  const name = stringAt(pass.spec, "router", "scheduler", "pool", "ref", "name");
+  const name = textAt(pass.spec, "router", "scheduler", "pool", "ref", "name");
   return name === "" ? undefined : name;
 }
 
@@ -28,11 +28,11 @@ export function pickerServiceName(pass: Pass): string | undefined {
   const referenced = referencedPool(pass);
   if (!usesScheduler(pass)) return undefined;
   if (referenced === undefined) {
-    const name = stringAt(pass.spec, "router", "scheduler", "pool", "spec", "endpointPickerRef", "name");
+    const name = textAt(pass.spec, "router", "scheduler", "pool", "spec", "endpointPickerRef", "name");
     return name === undefined || name === "" ? pass.names.pickerService : name;
   }
   const key = { namespace: pass.namespace, name: referenced };
   const pool = asJson(pass.cluster.find(KINDS.InferencePool, key));
   const older = asJson(pass.cluster.find(KINDS.InferencePoolV1Alpha2, key));
-  return stringAt(pool, "spec", "endpointPickerRef", "name") ?? stringAt(older, "spec", "extensionRef", "name");
+  return textAt(pool, "spec", "endpointPickerRef", "name") ?? textAt(older, "spec", "extensionRef", "name");
 }

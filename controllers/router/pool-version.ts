@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { KINDS, groupOf } from "../../kube/resources.ts";
-import { at, listAt } from "../composition/json.ts";
+import { at, listAt } from "../../crds/json.ts";
 import { objectsOf } from "../json-edit.ts";
 import { type Pass, ownedChild } from "../llminferenceservice/pass.ts";
 import { conditionOf } from "../status/conditions.ts";

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { at, stringAt } from "../composition/json.ts";
+import { at, textAt } from "../../crds/json.ts";
 import { integerOf, objectsOf, stringsOf } from "../json-edit.ts";
 import { type Pass, PassError, asJson } from "../llminferenceservice/pass.ts";
 import { type ParentRef, type RouteView, findGateway, gatewayParents } from "./gateway.ts";
@@ -39,13 +39,13 @@ const fail = (message: string): never => {
 };
 
 function parseListener(listener: JsonObject): Listener {
-  const protocol = stringAt(listener, "protocol") ?? "";
+  const protocol = textAt(listener, "protocol") ?? "";
   return {
-    name: stringAt(listener, "name") ?? "",
+    name: textAt(listener, "name") ?? "",
     protocol,
     scheme: SCHEMES[protocol] ?? "",
     port: integerOf(listener["port"]),
-    hostname: stringAt(listener, "hostname"),
+    hostname: textAt(listener, "hostname"),
   };
 }
 
@@ -73,9 +73,7 @@ function concrete(pass: Pass, hostname: string | undefined): string | undefined 
 }
 
 function externalHosts(pass: Pass, route: RouteView, gateway: JsonObject, listener: Listener): readonly string[] {
-  const addresses = objectsOf(at(gateway, "status", "addresses")).flatMap(
-    (address) => stringAt(address, "value") ?? [],
-  );
+  const addresses = objectsOf(at(gateway, "status", "addresses")).flatMap((address) => textAt(address, "value") ?? []);
   if (addresses.length === 0) return [];
   const own = stringsOf(route.spec["hostnames"]).flatMap((hostname) => concrete(pass, hostname) ?? []);
   if (own.length > 0) return [...own].sort();

@@ -15,7 +15,7 @@ import {
   run,
 } from "../../test/examples.ts";
 import { gateway } from "../../test/settled.ts";
-import { at, isObject, listAt, objectAt, stringAt } from "../composition/json.ts";
+import { at, isObject, listAt, objectAt, textAt } from "../../crds/json.ts";
 import { integerOf, objectsOf, stringsOf } from "../json-edit.ts";
 
 const MODEL = { uri: "hf://meta-llama/Llama-3.1-8B-Instruct", name: "meta-llama/Llama-3.1-8B-Instruct" };
@@ -37,13 +37,13 @@ const rulesOf = (outcome: Outcome, name: string): readonly JsonObject[] =>
   objectsOf(at(outcome.child("HTTPRoute", `${name}-kserve-route`), "spec", "rules"));
 const backends = (rule: JsonObject | undefined): string[] =>
   objectsOf(rule?.["backendRefs"]).map((ref) => {
-    const text = (key: string): string => String(stringAt(ref, key) ?? integerOf(ref[key]));
+    const text = (key: string): string => String(textAt(ref, key) ?? integerOf(ref[key]));
     return `${text("kind")} ${text("group")}/${text("name")}:${text("port")} w${text("weight")}`;
   });
 const ruleNamed = (rules: readonly JsonObject[], name: string): JsonObject | undefined =>
   rules.find((rule) => rule["name"] === name);
 const urls = (status: JsonObject): string[] =>
-  listAt(status, "addresses").map((address) => `${stringAt(address, "name")} ${stringAt(address, "url")}`);
+  listAt(status, "addresses").map((address) => `${textAt(address, "name")} ${textAt(address, "url")}`);
 const schedulerConfig = (outcome: Outcome, name: string): JsonObject => {
   const args = stringsOf(containerOf(podOf(outcome.child("Deployment", `${name}-kserve-router-scheduler`)))["args"]);
   const config = parseYaml(args.at(-1) ?? "");
@@ -261,9 +261,9 @@ describe("worked examples of routing", () => {
       "Secret llama-kserve-self-signed-certs",
       "Service llama-kserve-workload-svc",
     ]);
-    const found = listAt(status, "conditions").find((condition) => stringAt(condition, "type") === "GatewaysReady");
+    const found = listAt(status, "conditions").find((condition) => textAt(condition, "type") === "GatewaysReady");
     expect(found).toMatchObject({ reason: "RefsInvalid" });
-    expect(stringAt(found, "message")).toContain("Gateway ml/nope does not exist");
+    expect(textAt(found, "message")).toContain("Gateway ml/nope does not exist");
   });
 
   test("hostnames alone keep the preset's rules", () => {
@@ -416,11 +416,9 @@ describe("routing groups", () => {
     run({ ...member("llama-v3", 5, other), cluster });
     const v1 = run({ ...member("llama-v1", 90), cluster });
     expect(backends(ruleNamed(rulesOf(v1, "llama-v1"), "v1-model-routing"))).toEqual(SHARED);
-    const degraded = listAt(v1.status, "conditions").find(
-      (condition) => stringAt(condition, "type") === "GroupDegraded",
-    );
+    const degraded = listAt(v1.status, "conditions").find((condition) => textAt(condition, "type") === "GroupDegraded");
     expect(degraded).toMatchObject({ status: "True", reason: "MemberDivergence" });
-    expect(stringAt(degraded, "message")).toContain("llama-v3 [other]");
+    expect(textAt(degraded, "message")).toContain("llama-v3 [other]");
     expect(v1.settled.events.filter(({ reason }) => reason === "MemberDivergence")).toHaveLength(1);
   });
 });

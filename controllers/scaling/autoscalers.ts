@@ -2,7 +2,7 @@ import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import type { WvaSettings } from "../composition/global-config.ts";
-import { at, listAt, objectAt, stringAt } from "../composition/json.ts";
+import { at, listAt, objectAt, textAt } from "../../crds/json.ts";
 import { compact, integerOf, stringMapOf } from "../json-edit.ts";
 import { COMPONENTS, type StringMap, componentLabels } from "../labels.ts";
 import { type Pass, PassError, child } from "../llminferenceservice/pass.ts";
@@ -48,8 +48,8 @@ const leastReplicas = (scaling: JsonObject): number => integerOf(scaling["minRep
 
 /** What makes the object a variant that the workload variant autoscaler finds and decides on. */
 function variantMetadata(pass: Pass, { part, scaling }: Scaled): { labels: StringMap; annotations: StringMap } {
-  const cost = stringAt(scaling, "wva", "variantCost") ?? "";
-  const model = stringAt(pass.spec, "model", "name") ?? stringAt(pass.spec, "model", "uri") ?? "";
+  const cost = textAt(scaling, "wva", "variantCost") ?? "";
+  const model = textAt(pass.spec, "model", "name") ?? textAt(pass.spec, "model", "uri") ?? "";
   return {
     labels: { [ACCELERATOR]: stringMapOf(at(part.spec, "labels"))[ACCELERATOR] ?? "unknown" },
     annotations: {

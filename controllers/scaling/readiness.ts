@@ -1,5 +1,5 @@
 import { KINDS } from "../../kube/resources.ts";
-import { at } from "../composition/json.ts";
+import { at } from "../../crds/json.ts";
 import { type Pass, ownedChild } from "../llminferenceservice/pass.ts";
 import { explain } from "../status/faults.ts";
 import { ABSENT, type Condition, type Mark, type Marks, TRUE, conditionOf, notReady } from "../status/conditions.ts";

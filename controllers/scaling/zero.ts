@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
-import { at } from "../composition/json.ts";
+import { at } from "../../crds/json.ts";
 import { integerOf } from "../json-edit.ts";
 import { type Pass, asJson, ownedChild } from "../llminferenceservice/pass.ts";
 import { ABSENT, type Mark, type Marks, conditionOf } from "../status/conditions.ts";

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { dumpYaml, parseYaml } from "../../kube/yaml.ts";
-import { at, objectAt, stringAt } from "../composition/json.ts";
-import { named, objectsOf, sameJson, stringsOf } from "../json-edit.ts";
+import { at, objectAt, sameJson, textAt } from "../../crds/json.ts";
+import { named, objectsOf, stringsOf } from "../json-edit.ts";
 import type { Pass } from "../llminferenceservice/pass.ts";
 import { loraAdapters } from "../workload/lora.ts";
 import { MAIN_CONTAINER } from "../workload/pod.ts";
@@ -40,7 +40,7 @@ export function chosenScorers(scheduler: Json | undefined): readonly ScorerChoic
   return objectsOf(at(scheduler, "scorerPlugins")).map((scorer) => {
     const weight = scorer["weight"];
     return {
-      name: stringAt(scorer, "name") ?? "",
+      name: textAt(scorer, "name") ?? "",
       weight: typeof weight === "number" ? weight : 1,
       parameters: objectAt(scorer, "parameters"),
     };
@@ -48,7 +48,7 @@ export function chosenScorers(scheduler: Json | undefined): readonly ScorerChoic
 }
 
 function chosenPicker(scheduler: Json | undefined): PickerChoice | undefined {
-  const name = stringAt(scheduler, "pickerPlugin", "name");
+  const name = textAt(scheduler, "pickerPlugin", "name");
   return name === undefined ? undefined : { name, parameters: objectAt(scheduler, "pickerPlugin", "parameters") };
 }
 

@@ -1,5 +1,5 @@
+import { sameJson } from "../../crds/json.ts";
 import type { JsonObject } from "../../crds/schema/types.ts";
-import { sameJson } from "../json-edit.ts";
 
 /** What decides the scheduler configuration of a service that gives none. */
 export interface SchedulerTopology {

@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { at, objectAt } from "../composition/json.ts";
+import { at, objectAt } from "../../crds/json.ts";
 import { compact, named, stringMapOf, stringsOf } from "../json-edit.ts";
 import {
   COMPONENTS,

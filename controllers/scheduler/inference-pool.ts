@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { type Resource, KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { at, listAt, objectAt } from "../composition/json.ts";
+import { at, listAt, objectAt } from "../../crds/json.ts";
 import { compact } from "../json-edit.ts";
 import { COMPONENTS, componentLabels } from "../labels.ts";
 import { type Pass, PassError, child } from "../llminferenceservice/pass.ts";

@@ -3,7 +3,7 @@ import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import { childName } from "../../templates/child-name.ts";
-import { at, objectAt } from "../composition/json.ts";
+import { at, objectAt } from "../../crds/json.ts";
 import { objectsOf, stringMapOf } from "../json-edit.ts";
 import { COMPONENTS, componentLabels, matchesLabels } from "../labels.ts";
 import { type Pass, PassError, asJson, child } from "../llminferenceservice/pass.ts";

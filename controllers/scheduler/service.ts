@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { at, stringAt } from "../composition/json.ts";
+import { at, textAt } from "../../crds/json.ts";
 import { integerOf, objectsOf } from "../json-edit.ts";
 import { COMPONENTS, componentLabels } from "../labels.ts";
 import { type Pass, PassError, child } from "../llminferenceservice/pass.ts";
@@ -17,7 +17,7 @@ function exposedPorts(template: JsonObject[string] | undefined): JsonObject[] {
     const port = ports.findLast((candidate) => candidate["name"] === name);
     const number = integerOf(port?.["containerPort"]);
     if (port === undefined || number === undefined) return [];
-    return [{ name, port: number, protocol: stringAt(port, "protocol") ?? "TCP", targetPort: name }];
+    return [{ name, port: number, protocol: textAt(port, "protocol") ?? "TCP", targetPort: name }];
   });
 }
 

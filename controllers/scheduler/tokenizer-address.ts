@@ -1,4 +1,4 @@
-import { objectAt } from "../composition/json.ts";
+import { objectAt } from "../../crds/json.ts";
 import type { Pass } from "../llminferenceservice/pass.ts";
 import { runsScheduler } from "../router/pool-reference.ts";
 

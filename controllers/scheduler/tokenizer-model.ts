@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
-import { objectAt } from "../composition/json.ts";
+import { objectAt } from "../../crds/json.ts";
 import { named } from "../json-edit.ts";
 import { type Pass, asJson } from "../llminferenceservice/pass.ts";
 import { type ArtifactOptions, withModelArtifacts } from "../workload/artifacts.ts";

@@ -1,6 +1,6 @@
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { objectAt } from "../composition/json.ts";
+import { objectAt } from "../../crds/json.ts";
 import { COMPONENTS, componentLabels } from "../labels.ts";
 import { type Pass, child, ownedChild } from "../llminferenceservice/pass.ts";
 import { MAIN_CONTAINER } from "../workload/pod.ts";

@@ -1,14 +1,14 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
-import { at, objectAt, stringAt } from "../composition/json.ts";
-import { compact, objectsOf, sameJson } from "../json-edit.ts";
+import { at, objectAt, sameJson, textAt } from "../../crds/json.ts";
+import { compact, objectsOf } from "../json-edit.ts";
 import { type Release, isSince } from "./release.ts";
 
 /** Changes a configuration, or hands back the same object. */
 export type ConfigStep = (config: JsonObject) => JsonObject;
 
-const typeOf = (plugin: Json): string | undefined => stringAt(plugin, "type");
+const typeOf = (plugin: Json): string | undefined => textAt(plugin, "type");
 /** A plugin without a name of its own goes by its type. */
-const nameOf = (plugin: JsonObject): string => stringAt(plugin, "name") || (typeOf(plugin) ?? "");
+const nameOf = (plugin: JsonObject): string => textAt(plugin, "name") || (typeOf(plugin) ?? "");
 
 /** The plugins that a configuration declares. */
 export const pluginsOf = (config: JsonObject): readonly JsonObject[] => objectsOf(config["plugins"]);
@@ -84,7 +84,7 @@ interface Decision {
 }
 
 function decisionOf(parameters: JsonObject): Decision | undefined {
-  const named = stringAt(parameters, "deciderPluginName");
+  const named = textAt(parameters, "deciderPluginName");
   if (named !== undefined) return { decider: named, plugin: undefined };
   const { threshold } = parameters;
   if (typeof threshold !== "number") return undefined;
@@ -175,7 +175,7 @@ function oneReference(config: JsonObject, old: ReadonlySet<string>): JsonObject 
     schedulingProfiles: objectsOf(config["schedulingProfiles"]).map((profile) => {
       let seen = false;
       const plugins = objectsOf(profile["plugins"]).flatMap((reference) => {
-        if (!old.has(stringAt(reference, "pluginRef") ?? "")) return [reference];
+        if (!old.has(textAt(reference, "pluginRef") ?? "")) return [reference];
         if (seen) return [];
         seen = true;
         return [{ ...reference, pluginRef: PREFIX_SCORER }];

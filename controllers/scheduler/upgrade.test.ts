@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { dumpYaml, parseYaml } from "../../kube/yaml.ts";
-import { listAt, stringAt } from "../composition/json.ts";
+import { listAt, textAt } from "../../crds/json.ts";
 import { named, stringsOf } from "../json-edit.ts";
 import { defaultForRelease } from "./default-config.ts";
 import { parseRelease } from "./release.ts";
@@ -290,7 +290,7 @@ describe("scheduler configuration in the spelling of its release", () => {
     const config = defaultForRelease(minor, { disaggregated, lora: false });
     expect(
       listAt(config, "plugins")
-        .map((entry) => stringAt(entry, "type"))
+        .map((entry) => textAt(entry, "type"))
         .join(" "),
     ).toBe(types);
     expect(config["apiVersion"]).toBe(minor < 9 ? "inference.networking.x-k8s.io/v1alpha1" : "llm-d.ai/v1alpha1");

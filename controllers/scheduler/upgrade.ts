@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { parseYaml } from "../../kube/yaml.ts";
-import { isObject, listAt, stringAt } from "../composition/json.ts";
-import { named, objectsOf, sameJson, stringsOf, withoutNamed } from "../json-edit.ts";
+import { isObject, listAt, sameJson, textAt } from "../../crds/json.ts";
+import { named, objectsOf, stringsOf, withoutNamed } from "../json-edit.ts";
 import { MAIN_CONTAINER, editContainer } from "../workload/pod.ts";
 import { flagOf, withoutFlags } from "./command-line.ts";
 import { TEXT_FLAGS, renderConfig } from "./config.ts";
@@ -125,5 +125,5 @@ function withConfigText(pod: JsonObject, text: string): JsonObject {
 
 /** Whether a configuration of the service still declares the scorer that is three plugins now. */
 export function usesDeprecatedScorer(config: Json | undefined): boolean {
-  return listAt(config, "plugins").some((plugin) => stringAt(plugin, "type") === "precise-prefix-cache-scorer");
+  return listAt(config, "plugins").some((plugin) => textAt(plugin, "type") === "precise-prefix-cache-scorer");
 }

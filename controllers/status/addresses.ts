@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
-import { stringAt } from "../composition/json.ts";
+import { textAt } from "../../crds/json.ts";
 import type { Pass } from "../llminferenceservice/pass.ts";
 import { GATEWAY_GROUP } from "../router/gateway.ts";
 import { isAddress, isInternalHost } from "../router/hosts.ts";
@@ -8,7 +8,7 @@ import { loraAdapters, qualifiedModelName } from "../workload/lora.ts";
 import { SERVING_PORT } from "../workload/service.ts";
 
 function modelNames(pass: Pass): readonly string[] {
-  return [stringAt(pass.spec, "model", "name") ?? pass.name, ...loraAdapters(pass.spec).map(({ name }) => name)];
+  return [textAt(pass.spec, "model", "name") ?? pass.name, ...loraAdapters(pass.spec).map(({ name }) => name)];
 }
 
 const isShared = (path: string): boolean => path === "" || path === "/";

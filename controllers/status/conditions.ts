@@ -1,5 +1,5 @@
 import type { Json } from "../../crds/schema/types.ts";
-import { stringAt } from "../composition/json.ts";
+import { textAt } from "../../crds/json.ts";
 import { objectsOf } from "../json-edit.ts";
 
 /** Status of a condition. */
@@ -67,10 +67,10 @@ export function unknown(reason: string, message: string): Mark {
 /** A condition list as the API holds it; entries without a type or a known status are dropped. */
 export function parseConditions(value: Json | undefined): readonly Condition[] {
   return objectsOf(value).flatMap((entry) => {
-    const [type, status] = [stringAt(entry, "type"), stringAt(entry, "status")];
+    const [type, status] = [textAt(entry, "type"), textAt(entry, "status")];
     if (type === undefined || (status !== "True" && status !== "False" && status !== "Unknown")) return [];
     const text = (key: "reason" | "message" | "lastTransitionTime"): Partial<Condition> => {
-      const found = stringAt(entry, key);
+      const found = textAt(entry, key);
       return found === undefined ? {} : { [key]: found };
     };
     const severity = entry["severity"] === "Info" ? ({ severity: "Info" } as const) : {};

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
-import { at, objectAt, stringAt } from "../composition/json.ts";
+import { at, objectAt, textAt } from "../../crds/json.ts";
 import { integerOf, named, objectsOf } from "../json-edit.ts";
 import { conditionOf } from "./conditions.ts";
 import { FAULTS, type FaultId, explain } from "./faults.ts";
@@ -43,7 +43,7 @@ const cause = (fault: FaultId, text: string, reason: string = FAULTS[fault].reas
 const scalar = (value: Json | undefined): string =>
   typeof value === "number" || typeof value === "string" ? `${value}` : "";
 
-const nameOf = (pod: JsonObject): string => stringAt(pod, "metadata", "name") ?? "";
+const nameOf = (pod: JsonObject): string => textAt(pod, "metadata", "name") ?? "";
 
 /** What the containers of a pod ask for of one resource, as text; empty where none does. */
 function requested(pod: JsonObject, resource: string): string {
@@ -76,7 +76,7 @@ function unscheduled(pod: JsonObject, message: string): PodCause {
 
 function claimsOf(pod: JsonObject): string {
   const names = objectsOf(at(pod, "spec", "volumes")).flatMap(
-    (volume) => stringAt(volume, "persistentVolumeClaim", "claimName") ?? [],
+    (volume) => textAt(volume, "persistentVolumeClaim", "claimName") ?? [],
   );
   return names.length === 0 ? "see its volumes" : names.join(", ");
 }
@@ -90,7 +90,7 @@ interface Watched {
 }
 
 const containerOf = ({ pod, status, init }: Watched): string =>
-  `${init ? "init container" : "container"} ${stringAt(status, "name")} of pod ${nameOf(pod)}`;
+  `${init ? "init container" : "container"} ${textAt(status, "name")} of pod ${nameOf(pod)}`;
 
 function missingObject(text: string): readonly ["secret-missing" | "config-map-missing", string] | undefined {
   const found = /(secret|configmap) "?([\w./-]*\w)"? not found/i.exec(text);
@@ -103,7 +103,7 @@ const kindOf = (fault: "secret-missing" | "config-map-missing"): string =>
   fault === "secret-missing" ? "Secret" : "ConfigMap";
 
 function imageCause(watched: Watched, message: string): PodCause {
-  const image = stringAt(watched.status, "image") ?? "";
+  const image = textAt(watched.status, "image") ?? "";
   const told = watched.warnings.find(({ reason, message: text }) => reason === "Failed" && /pull/i.test(text))?.message;
   const detail = message !== "" && !/^Back-off pulling image "[^"]*"$/.test(message) ? message : (told ?? message);
   return cause("image-pull", `${containerOf(watched)}: image "${image}" cannot be pulled (${detail})`);
@@ -111,7 +111,7 @@ function imageCause(watched: Watched, message: string): PodCause {
 
 function waitingCause(watched: Watched): PodCause | undefined {
   const waiting = objectAt(watched.status, "state", "waiting");
-  const [reason, message] = [stringAt(waiting, "reason") ?? "", stringAt(waiting, "message") ?? ""];
+  const [reason, message] = [textAt(waiting, "reason") ?? "", textAt(waiting, "message") ?? ""];
   if (PULL_REASONS.has(reason)) return imageCause(watched, message);
   if (reason === "CreateContainerConfigError") {
     const missing = missingObject(message);
@@ -136,13 +136,13 @@ function lastEnd(status: JsonObject): JsonObject | undefined {
 }
 
 function endCause(watched: Watched, end: JsonObject): PodCause {
-  const output = stringAt(end, "message") ?? "";
+  const output = textAt(end, "message") ?? "";
   const code = integerOf(end["exitCode"]) ?? 0;
   const said = tellingLine(output);
   const quote = said === "" ? "" : `; it said "${said}"`;
   const how = `${containerOf(watched)} ended with exit code ${code}`;
-  if (stringAt(end, "reason") === "OOMKilled") {
-    const name = stringAt(watched.status, "name") ?? "";
+  if (textAt(end, "reason") === "OOMKilled") {
+    const name = textAt(watched.status, "name") ?? "";
     const list = watched.init ? "initContainers" : "containers";
     const limit = at(named(at(watched.pod, "spec", list), name), "resources", "limits", "memory");
     const limited = limit === undefined ? "" : ` of ${scalar(limit)}`;
@@ -151,7 +151,7 @@ function endCause(watched: Watched, end: JsonObject): PodCause {
   const known = faultOfOutput(output);
   if (known !== undefined) return cause(known, `${how}${quote}`);
   if (!watched.init) return cause("crash-loop", `${how} and is started again${quote}`);
-  const storage = stringAt(watched.status, "name") === STORAGE_INITIALIZER;
+  const storage = textAt(watched.status, "name") === STORAGE_INITIALIZER;
   return cause("init-failed", `${how}${quote}`, storage ? "StorageInitializerFailed" : "InitContainerFailed");
 }
 
@@ -172,7 +172,7 @@ function containerCause(watched: Watched): PodCause | undefined {
 
 /** A container that the kubelet ended because of its liveness or start-up probe: the probe is the cause, not the exit. */
 function isProbeKill({ warnings }: Watched, end: JsonObject): boolean {
-  const killed = [137, 143].includes(integerOf(end["exitCode"]) ?? 0) && stringAt(end, "reason") !== "OOMKilled";
+  const killed = [137, 143].includes(integerOf(end["exitCode"]) ?? 0) && textAt(end, "reason") !== "OOMKilled";
   return killed && warnings.some(({ reason }) => reason === "Unhealthy");
 }
 
@@ -189,7 +189,7 @@ function mountCause(pod: JsonObject, warnings: readonly PodWarning[]): PodCause 
 function probeText(container: JsonObject | undefined, kind: string): string {
   const probe = objectAt(container, kind);
   const [http, tcp, grpc] = [objectAt(probe, "httpGet"), objectAt(probe, "tcpSocket"), objectAt(probe, "grpc")];
-  if (http !== undefined) return ` (GET ${stringAt(http, "path") ?? "/"} on port ${scalar(http["port"])})`;
+  if (http !== undefined) return ` (GET ${textAt(http, "path") ?? "/"} on port ${scalar(http["port"])})`;
   if (tcp !== undefined) return ` (TCP port ${scalar(tcp["port"])})`;
   return grpc === undefined ? "" : ` (gRPC port ${scalar(grpc["port"])})`;
 }
@@ -201,7 +201,7 @@ function probeCause(watched: Watched): PodCause | undefined {
   const told = warnings.find(({ reason, message }) => reason === "Unhealthy" && !/prober/.test(message));
   if (told === undefined) return undefined;
   const kind = /^(\w+) probe/.exec(told.message)?.[1]?.toLowerCase() ?? "readiness";
-  const container = named(at(pod, "spec", "containers"), stringAt(status, "name") ?? "");
+  const container = named(at(pod, "spec", "containers"), textAt(status, "name") ?? "");
   const text = `${kind} probe${probeText(container, `${kind}Probe`)} of ${containerOf(watched)} fails (${tellingLine(told.message)})`;
   return cause(/connection refused|ECONNREFUSED/i.test(told.message) ? "port-refused" : "probe-failing", text);
 }
@@ -211,10 +211,10 @@ function probeCause(watched: Watched): PodCause | undefined {
  * about it, newest first.
  */
 export function podCause(pod: JsonObject, warnings: readonly PodWarning[]): PodCause | undefined {
-  if (stringAt(pod, "metadata", "deletionTimestamp") !== undefined) return undefined;
+  if (textAt(pod, "metadata", "deletionTimestamp") !== undefined) return undefined;
   const status = objectAt(pod, "status");
-  if (stringAt(status, "reason") === "Evicted")
-    return cause("evicted", `pod ${nameOf(pod)} was evicted (${stringAt(status, "message") ?? ""})`);
+  if (textAt(status, "reason") === "Evicted")
+    return cause("evicted", `pod ${nameOf(pod)} was evicted (${textAt(status, "message") ?? ""})`);
   const scheduled = conditionOf(status?.["conditions"], "PodScheduled");
   if (scheduled?.status === "False" && scheduled.reason !== "SchedulingGated")
     return unscheduled(pod, scheduled.message ?? "");
@@ -231,12 +231,12 @@ export function podCause(pod: JsonObject, warnings: readonly PodWarning[]): PodC
 }
 
 const isCreating = ({ status }: Watched): boolean =>
-  UNINFORMATIVE.has(stringAt(status, "state", "waiting", "reason") ?? "");
+  UNINFORMATIVE.has(textAt(status, "state", "waiting", "reason") ?? "");
 
 /** Whether only Events can tell what a pod waits for: none of its containers serves and its status names no cause. */
 export function needsWarnings(pod: JsonObject): boolean {
-  if (stringAt(pod, "metadata", "deletionTimestamp") !== undefined) return false;
-  const phase = stringAt(pod, "status", "phase");
+  if (textAt(pod, "metadata", "deletionTimestamp") !== undefined) return false;
+  const phase = textAt(pod, "status", "phase");
   if (phase === "Succeeded" || phase === "Failed") return false;
   return conditionOf(at(pod, "status", "conditions"), "Ready")?.status !== "True";
 }

@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
-import { at, listAt, objectAt, stringAt } from "../composition/json.ts";
+import { at, listAt, objectAt, textAt } from "../../crds/json.ts";
 import { integerOf, objectsOf } from "../json-edit.ts";
 import { type Pass, asJson, ownedChild } from "../llminferenceservice/pass.ts";
 import {
@@ -54,9 +54,9 @@ function gatewayProblem(gateway: JsonObject | undefined): readonly string[] {
   ];
   return lists.flatMap((list) =>
     objectsOf(list)
-      .filter((condition) => condition["status"] === "False" && GATEWAY_REMEDIES[stringAt(condition, "reason") ?? ""])
+      .filter((condition) => condition["status"] === "False" && GATEWAY_REMEDIES[textAt(condition, "reason") ?? ""])
       .map((condition) =>
-        describe(stringAt(condition, "type") ?? "", conditionOf([condition], stringAt(condition, "type") ?? "")),
+        describe(textAt(condition, "type") ?? "", conditionOf([condition], textAt(condition, "type") ?? "")),
       ),
   );
 }
@@ -103,7 +103,7 @@ function describe(type: string, condition: Condition | undefined): string {
 }
 
 function routeProblem(live: JsonObject): string | undefined {
-  const namespace = stringAt(live, "metadata", "namespace") ?? "";
+  const namespace = textAt(live, "metadata", "namespace") ?? "";
   const parents = objectsOf(at(live, "spec", "parentRefs")).map((ref) => parseParentRef(ref, namespace));
   if (parents.length === 0) return "it has no parentRefs";
   return parents.map((parent) => parentProblem(live, parent, namespace)).find((problem) => problem !== undefined);
@@ -125,7 +125,7 @@ function routesMark(pass: Pass, managed: boolean): Mark {
     const problem = routeProblem(route);
     return problem === undefined
       ? []
-      : [`${stringAt(route, "metadata", "namespace")}/${stringAt(route, "metadata", "name")}: ${problem}`];
+      : [`${textAt(route, "metadata", "namespace")}/${textAt(route, "metadata", "name")}: ${problem}`];
   });
   if (problems.length === 0) return TRUE;
   return notReady("HTTPRoutesNotReady", `The following HTTPRoutes are not ready: [${problems.join(", ")}]`);
@@ -137,10 +137,10 @@ interface PoolParent extends NamedGateway {
 
 /** Acceptances of a pool by gateways. The older API's entry of kind `Status` stands for none. */
 function poolParents(pool: JsonObject): readonly PoolParent[] {
-  const namespace = stringAt(pool, "metadata", "namespace") ?? "";
+  const namespace = textAt(pool, "metadata", "namespace") ?? "";
   const entries = [...listAt(pool, "status", "parents"), ...listAt(pool, "status", "parent")];
   return entries
-    .filter((entry) => stringAt(entry, "parentRef", "kind") !== "Status")
+    .filter((entry) => textAt(entry, "parentRef", "kind") !== "Status")
     .map((entry) => {
       const ref = parseParentRef(at(entry, "parentRef"), namespace);
       return { namespace: ref.namespace, name: ref.name, conditions: at(entry, "conditions") };
@@ -164,7 +164,7 @@ function acceptance(pool: JsonObject, parents: readonly PoolParent[]): Mark {
 /** Whether a gateway has resolved the backends of a live route: some never write the status of the pool itself. */
 function resolvesRoute(routes: readonly JsonObject[], gateway: NamedGateway): boolean {
   return routes.some((route) => {
-    const namespace = stringAt(route, "metadata", "namespace") ?? "";
+    const namespace = textAt(route, "metadata", "namespace") ?? "";
     return listAt(route, "status", "parents").some((entry) => {
       const ref = parseParentRef(at(entry, "parentRef"), namespace);
       const resolved = conditionOf(at(entry, "conditions"), "ResolvedRefs")?.status === "True";
@@ -175,7 +175,7 @@ function resolvesRoute(routes: readonly JsonObject[], gateway: NamedGateway): bo
 
 function poolMark(pool: JsonObject, gateways: readonly NamedGateway[], routes: readonly JsonObject[]): Mark {
   const parents = poolParents(pool);
-  const name = `Inference Pool ${stringAt(pool, "metadata", "namespace")}/${stringAt(pool, "metadata", "name")}`;
+  const name = `Inference Pool ${textAt(pool, "metadata", "namespace")}/${textAt(pool, "metadata", "name")}`;
   if (gateways.length === 0) return parents.length === 0 ? ABSENT : acceptance(pool, parents);
   const of = (gateway: NamedGateway): readonly PoolParent[] =>
     parents.filter((parent) => parent.namespace === gateway.namespace && parent.name === gateway.name);

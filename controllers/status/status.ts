@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
-import { at } from "../composition/json.ts";
+import { at } from "../../crds/json.ts";
 import type { AppliedConfig } from "../composition/types.ts";
 import { compact, integerOf } from "../json-edit.ts";
 import type { StringMap } from "../labels.ts";

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { at, stringAt } from "../composition/json.ts";
+import { at, textAt } from "../../crds/json.ts";
 import { integerOf } from "../json-edit.ts";
 import { COMPONENTS, COMPONENT_LABEL, SCHEDULER_POD_COMPONENT, baseLabels } from "../labels.ts";
 import { type Pass, asJson, ownedChild } from "../llminferenceservice/pass.ts";
@@ -58,7 +58,7 @@ export function groupReadiness(live: JsonObject | undefined): Mark {
 
 /** Pods of a part, those first whose fate decides: not yet failed ones, the newest, then by name. */
 function podsOf(pass: Pass, components: readonly string[]): readonly KubeObject[] {
-  const failed = (pod: KubeObject): number => (stringAt(asJson(pod), "status", "phase") === "Failed" ? 1 : 0);
+  const failed = (pod: KubeObject): number => (textAt(asJson(pod), "status", "phase") === "Failed" ? 1 : 0);
   const created = (pod: KubeObject): string => pod.metadata.creationTimestamp ?? "";
   return pass.cluster
     .list(KINDS.Pod, pass.namespace, baseLabels(pass.name))

@@ -1,6 +1,5 @@
-import { isObject } from "../../crds/json.ts";
+import { isObject, sameJson } from "../../crds/json.ts";
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
-import { sameJson } from "../json-edit.ts";
 
 /** One operation of a JSON patch (RFC 6902). */
 export interface PatchOperation extends JsonObject {

@@ -1,9 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { at, listAt, objectAt, textAt } from "../../crds/json.ts";
+import { at, listAt, objectAt, sameJson, textAt } from "../../crds/json.ts";
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { defaultGlobalConfig } from "../composition/global-config.ts";
-import { sameJson } from "../json-edit.ts";
 import { jsonPatch } from "./patch.ts";
 import {
   type ReviewContext,

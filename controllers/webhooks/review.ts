@@ -1,7 +1,7 @@
 import { convert } from "../../crds/conversion.ts";
 import { applyServiceDefaults } from "../../crds/defaults.ts";
 import { GROUP, STORAGE_VERSION } from "../../crds/definitions.ts";
-import { at, isObject, listAt, objectAt, textAt } from "../../crds/json.ts";
+import { at, isObject, listAt, objectAt, sameJson, textAt } from "../../crds/json.ts";
 import {
   type FieldError,
   type Json,
@@ -11,7 +11,6 @@ import {
   formatFieldErrors,
 } from "../../crds/schema/types.ts";
 import type { Findings } from "../../crds/validation.ts";
-import { sameJson } from "../json-edit.ts";
 import { type CheckContext, checkManifest } from "./check.ts";
 import { jsonPatch } from "./patch.ts";
 

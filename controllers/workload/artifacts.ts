@@ -1,6 +1,6 @@
 import { childName } from "../../templates/child-name.ts";
 import type { JsonObject } from "../../crds/schema/types.ts";
-import { at, stringAt } from "../composition/json.ts";
+import { at, textAt } from "../../crds/json.ts";
 import { named } from "../json-edit.ts";
 import { type Pass, PassError } from "../llminferenceservice/pass.ts";
 import { type CredentialSource, withCredentials } from "./credentials.ts";
@@ -144,7 +144,7 @@ function checkAdapters(adapters: readonly Adapter[], initializer: boolean, reaso
  */
 export function withModelArtifacts(pass: Pass, pod: JsonObject, options: ArtifactOptions): JsonObject {
   const { reason, target } = options;
-  const uri = stringAt(pass.spec, "model", "uri") ?? "";
+  const uri = textAt(pass.spec, "model", "uri") ?? "";
   parseModelUri(uri, "spec.model.uri", reason);
   const adapters = target.adapters ? adapterSources(pass, reason) : [];
   const enabled = at(pass.spec, "storageInitializer", "enabled") !== false;

@@ -1,6 +1,6 @@
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { stringAt } from "../composition/json.ts";
+import { textAt } from "../../crds/json.ts";
 import { type Pass, PassError, asJson } from "../llminferenceservice/pass.ts";
 
 /** ConfigMap of every namespace with services into which the operator copies its authorities for downloads (KServe v0.20). */
@@ -21,7 +21,7 @@ export function buildCaBundle(pass: Pass): readonly KubeObject[] {
   const { systemNamespace } = pass.settings;
   if (name === "" || pass.namespace === systemNamespace) return [];
   const source = asJson(pass.cluster.find(KINDS.ConfigMap, { namespace: systemNamespace, name }));
-  const bundle = stringAt(source, "data", KEY) ?? "";
+  const bundle = textAt(source, "data", KEY) ?? "";
   if (bundle === "")
     throw new PassError(
       CA_BUNDLE_ERROR,

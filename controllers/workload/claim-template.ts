@@ -2,8 +2,7 @@ import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import { claimTemplateName, managedDevices } from "../composition/managed-devices.ts";
-import { at, listAt } from "../composition/json.ts";
-import { sameJson } from "../json-edit.ts";
+import { at, listAt, sameJson } from "../../crds/json.ts";
 import { COMPONENTS, componentLabels } from "../labels.ts";
 import { type Pass, PassError, child } from "../llminferenceservice/pass.ts";
 

@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
-import { stringAt } from "../composition/json.ts";
+import { textAt } from "../../crds/json.ts";
 import { named, objectsOf, putNamed, stringMapOf, stringsOf } from "../json-edit.ts";
 import type { StringMap } from "../labels.ts";
 import { type Pass, PassError, asJson } from "../llminferenceservice/pass.ts";
@@ -52,7 +52,7 @@ const AZURE_KEYS = [
 ] as const;
 
 function decoded(secret: JsonObject | undefined, key: string): string {
-  const encoded = stringAt(secret, "data", key);
+  const encoded = textAt(secret, "data", key);
   return encoded === undefined ? "" : Buffer.from(encoded, "base64").toString("utf8");
 }
 
@@ -87,7 +87,7 @@ const replaceEnv = (container: JsonObject, variables: readonly JsonObject[]): Js
 
 function s3Credentials(pass: Pass, started: Initializer, secret: JsonObject): Initializer {
   const { s3AccessKeyIdName, s3SecretAccessKeyName } = pass.global.credentials;
-  const name = stringAt(secret, "metadata", "name") ?? "";
+  const name = textAt(secret, "metadata", "name") ?? "";
   const keys = [
     secretEnv("AWS_ACCESS_KEY_ID", name, s3AccessKeyIdName),
     secretEnv("AWS_SECRET_ACCESS_KEY", name, s3SecretAccessKeyName),
@@ -128,7 +128,7 @@ function azureCredentials(started: Initializer, name: string, keys: ReadonlySet<
 
 /** The first data key that is there tells what kind of Secret it is; a Secret of another kind is ignored. */
 function secretApplied(pass: Pass, started: Initializer, secret: JsonObject): Initializer {
-  const name = stringAt(secret, "metadata", "name") ?? "";
+  const name = textAt(secret, "metadata", "name") ?? "";
   const data = secret["data"];
   const keys = new Set(typeof data === "object" && data !== null ? Object.keys(data) : []);
   const { s3SecretAccessKeyName, gcsCredentialFileName } = pass.global.credentials;
@@ -152,7 +152,7 @@ function secretNames(pass: Pass, source: CredentialSource): readonly string[] {
   const annotation = pass.global.credentials.secretNameAnnotation;
   const chosen = annotation === "" ? undefined : pass.annotations[annotation];
   if (chosen !== undefined) return [chosen];
-  return objectsOf(source.serviceAccount?.["secrets"]).flatMap((secret) => stringAt(secret, "name") ?? []);
+  return objectsOf(source.serviceAccount?.["secrets"]).flatMap((secret) => textAt(secret, "name") ?? []);
 }
 
 function secretOf(pass: Pass, name: string, reason: string): JsonObject {
@@ -173,10 +173,10 @@ function mayNeedBundle(container: JsonObject): boolean {
 
 function caBundle(pass: Pass, started: Initializer): Initializer {
   const configured = pass.global.storageInitializer.caBundleConfigMapName;
-  const own = stringAt(named(started.container["env"], "AWS_CA_BUNDLE_CONFIGMAP"), "value");
+  const own = textAt(named(started.container["env"], "AWS_CA_BUNDLE_CONFIGMAP"), "value");
   if (!mayNeedBundle(started.container) || (configured === "" && own === undefined)) return started;
   const configMap = own ?? (pass.namespace === pass.settings.systemNamespace ? configured : CA_BUNDLE);
-  const bundle = stringAt(named(started.container["env"], "AWS_CA_BUNDLE"), "value");
+  const bundle = textAt(named(started.container["env"], "AWS_CA_BUNDLE"), "value");
   const path = bundle === undefined ? pass.global.storageInitializer.caBundleMountPath : posix.dirname(bundle);
   const variables = [env("CA_BUNDLE_CONFIGMAP_NAME", configMap), env("CA_BUNDLE_VOLUME_MOUNT_POINT", path)];
   return {

@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { objectAt } from "../composition/json.ts";
+import { objectAt } from "../../crds/json.ts";
 import { compact, stringMapOf } from "../json-edit.ts";
 import { type StringMap, componentLabels, matchesLabels, servingLabels } from "../labels.ts";
 import { type Pass, child, ownedChild } from "../llminferenceservice/pass.ts";

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
-import { at, objectAt, stringAt } from "../composition/json.ts";
+import { at, objectAt, textAt } from "../../crds/json.ts";
 import { parseQuantity } from "../../kube/quantity.ts";
 import { objectsOf } from "../json-edit.ts";
 import { MAIN_CONTAINER, editContainer, mount, withMount, withVolume } from "./pod.ts";
@@ -12,7 +12,7 @@ function tierVolume(name: string, fileSystem: Json | undefined): JsonObject | un
     return { name, emptyDir: size === undefined ? {} : { sizeLimit: size } };
   const spec = objectAt(fileSystem, "pvc", "spec");
   if (spec !== undefined) return { name, ephemeral: { volumeClaimTemplate: { spec } } };
-  const claim = stringAt(fileSystem, "pvc", "ref", "name");
+  const claim = textAt(fileSystem, "pvc", "ref", "name");
   return claim === undefined ? undefined : { name, persistentVolumeClaim: { claimName: claim } };
 }
 
@@ -41,8 +41,8 @@ export function withKvCacheVolumes(pod: JsonObject, offloading: Json | undefined
     const fileSystem = at(tier, "fileSystem");
     const volume = tierVolume(name, fileSystem);
     if (volume === undefined) return result;
-    const size = stringAt(fileSystem, "emptyDir", "size");
-    const subPath = stringAt(fileSystem, "pvc", "ref", "path") ?? "";
+    const size = textAt(fileSystem, "emptyDir", "size");
+    const subPath = textAt(fileSystem, "pvc", "ref", "path") ?? "";
     return editContainer(withVolume(result, volume), MAIN_CONTAINER, (main) =>
       withMount(
         size === undefined ? main : withRequest(main, size),

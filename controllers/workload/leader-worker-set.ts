@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { at, objectAt } from "../composition/json.ts";
+import { at, objectAt } from "../../crds/json.ts";
 import { compact, integerOf } from "../json-edit.ts";
 import { type StringMap, baseLabels, componentLabels, servingLabels } from "../labels.ts";
 import { type Pass, PassError, child, ownedChild } from "../llminferenceservice/pass.ts";

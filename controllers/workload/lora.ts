@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
-import { at, listAt, stringAt } from "../composition/json.ts";
+import { at, listAt, textAt } from "../../crds/json.ts";
 import { integerOf, objectsOf, stringsOf } from "../json-edit.ts";
 import type { Pass } from "../llminferenceservice/pass.ts";
 import { MAIN_CONTAINER, editContainer } from "./pod.ts";
@@ -18,7 +18,7 @@ const byName = (left: LoraAdapter, right: LoraAdapter): number =>
 /** The LoRA adapters of a spec, sorted by name. */
 export function loraAdapters(spec: JsonObject): readonly LoraAdapter[] {
   return objectsOf(at(spec, "model", "lora", "adapters"))
-    .map((adapter) => ({ name: stringAt(adapter, "name") ?? "", uri: stringAt(adapter, "uri") ?? "" }))
+    .map((adapter) => ({ name: textAt(adapter, "name") ?? "", uri: textAt(adapter, "uri") ?? "" }))
     .sort(byName);
 }
 
@@ -52,7 +52,7 @@ function limitArguments(lora: Json | undefined): string[] {
 function namesModules(container: JsonObject): boolean {
   const extra = objectsOf(container["env"])
     .filter((variable) => variable["name"] === "VLLM_ADDITIONAL_ARGS")
-    .flatMap((variable) => stringAt(variable, "value") ?? []);
+    .flatMap((variable) => textAt(variable, "value") ?? []);
   const texts = [
     ...extra,
     ...stringsOf(listAt(container, "command") as Json[]),

@@ -1,4 +1,4 @@
-import { at } from "../composition/json.ts";
+import { at } from "../../crds/json.ts";
 import { stringMapOf } from "../json-edit.ts";
 import type { StringMap } from "../labels.ts";
 import type { Pass } from "../llminferenceservice/pass.ts";

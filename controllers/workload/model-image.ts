@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import type { JsonObject } from "../../crds/schema/types.ts";
-import { at, objectAt } from "../composition/json.ts";
+import { at, objectAt } from "../../crds/json.ts";
 import { compact, named, objectsOf, putNamed } from "../json-edit.ts";
 import { type Pass, PassError } from "../llminferenceservice/pass.ts";
 import type { ModelSource } from "./model-uri.ts";

@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { objectAt } from "../composition/json.ts";
+import { objectAt } from "../../crds/json.ts";
 import { compact, integerOf, named, objectsOf } from "../json-edit.ts";
 import { COMPONENTS, ROLE_LABEL, WORKLOAD_LABEL, baseLabels, componentLabels } from "../labels.ts";
 import { type Pass, child } from "../llminferenceservice/pass.ts";

@@ -4,7 +4,7 @@ import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import { WITH_TLS, exampleCluster, run } from "../../test/examples.ts";
 import { gateway } from "../../test/settled.ts";
-import { listAt, objectAt } from "../composition/json.ts";
+import { listAt, objectAt } from "../../crds/json.ts";
 import { ObjectView } from "../preview/object-view.ts";
 
 const MODEL = { uri: "hf://a/b", name: "m" };

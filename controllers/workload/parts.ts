@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
-import { at, objectAt, stringAt } from "../composition/json.ts";
+import { at, objectAt, textAt } from "../../crds/json.ts";
 import { integerOf, named } from "../json-edit.ts";
 import { COMPONENTS, type StringMap, type WorkloadRole } from "../labels.ts";
 import type { Pass } from "../llminferenceservice/pass.ts";
@@ -68,6 +68,6 @@ export function hasRoutingSidecar(pod: JsonObject | undefined): boolean {
 
 /** The ServiceAccount that a pod spec names, undefined for none. */
 export function serviceAccountOf(pod: JsonObject | undefined): string | undefined {
-  const name = stringAt(pod, "serviceAccountName");
+  const name = textAt(pod, "serviceAccountName");
   return name === "" ? undefined : name;
 }

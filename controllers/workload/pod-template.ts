@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
-import { at, objectAt } from "../composition/json.ts";
+import { at, objectAt } from "../../crds/json.ts";
 import { stringsOf } from "../json-edit.ts";
 import { type Pass, PassError, asJson } from "../llminferenceservice/pass.ts";
 import { poolName } from "../router/pool-reference.ts";

@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { FIELD_MANAGER } from "../../kube/apply.ts";
-import { at, objectAt, stringAt } from "../composition/json.ts";
+import { at, objectAt, textAt } from "../../crds/json.ts";
 import { integerOf, objectsOf } from "../json-edit.ts";
 
 function holdsReplicas(entry: Json): boolean {
@@ -17,7 +17,7 @@ export function appliedReplicas(spec: JsonObject, live: JsonObject | undefined):
   if (wanted !== undefined) return wanted;
   const managers = objectsOf(at(live, "metadata", "managedFields"))
     .filter(holdsReplicas)
-    .map((entry) => stringAt(entry, "manager"));
+    .map((entry) => textAt(entry, "manager"));
   const onlyUs = managers.length > 0 && managers.every((manager) => manager === FIELD_MANAGER);
   return onlyUs ? integerOf(at(live, "spec", "replicas")) : undefined;
 }

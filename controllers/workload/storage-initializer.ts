@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
-import { at, objectAt, stringAt } from "../composition/json.ts";
+import { at, objectAt, textAt } from "../../crds/json.ts";
 import { compact, named, objectsOf } from "../json-edit.ts";
 import type { Pass } from "../llminferenceservice/pass.ts";
 import { env, withEnv } from "./pod.ts";
@@ -31,7 +31,7 @@ function resources(pass: Pass): JsonObject {
 
 function confidentialEnv(pass: Pass): readonly JsonObject[] {
   if (at(pass.spec, "model", "confidential", "enabled") !== true) return [];
-  const resourceId = stringAt(pass.spec, "model", "confidential", "resourceId") ?? "";
+  const resourceId = textAt(pass.spec, "model", "confidential", "resourceId") ?? "";
   return [
     env("CONFIDENTIAL_ENABLED", "true"),
     ...(resourceId === "" ? [] : [env("CONFIDENTIAL_RESOURCE_ID", resourceId)]),
@@ -67,7 +67,7 @@ function wantsHuggingFaceEnv(download: Download): boolean {
   const live = named(at(download.livePod, "initContainers"), STORAGE_INITIALIZER);
   return (
     live === undefined ||
-    objectsOf(live["env"]).some((variable) => stringAt(variable, "name")?.startsWith("HF_") === true)
+    objectsOf(live["env"]).some((variable) => textAt(variable, "name")?.startsWith("HF_") === true)
   );
 }
 
@@ -76,7 +76,7 @@ export function buildStorageInitializer(pass: Pass, download: Download): JsonObj
   const live = named(at(download.livePod, "initContainers"), STORAGE_INITIALIZER);
   const container = compact({
     name: STORAGE_INITIALIZER,
-    image: stringAt(live, "image") ?? pass.global.storageInitializer.image,
+    image: textAt(live, "image") ?? pass.global.storageInitializer.image,
     args: download.pairs.flat(),
     resources: resources(pass),
     terminationMessagePolicy: "FallbackToLogsOnError",

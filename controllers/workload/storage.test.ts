@@ -3,7 +3,7 @@ import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import { type Example, conditionsOf, containerOf, exampleCluster, namesOf, podOf, run } from "../../test/examples.ts";
-import { listAt, objectAt } from "../composition/json.ts";
+import { listAt, objectAt } from "../../crds/json.ts";
 
 const podFor = (example: Partial<Example> & { readonly spec: JsonObject }): JsonObject =>
   podOf(run({ name: "s", ...example }).child("Deployment", "s-kserve"));

@@ -4,7 +4,7 @@ import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import { createSelfSigned } from "../../kube/x509.ts";
-import { at, stringAt } from "../composition/json.ts";
+import { at, textAt } from "../../crds/json.ts";
 import { objectsOf, stringMapOf, stringsOf } from "../json-edit.ts";
 import {
   COMPONENTS,
@@ -43,14 +43,14 @@ function podAddresses(pass: Pass): string[] {
     .filter((pod) => !schedulers.includes(pod.metadata.labels?.[COMPONENT_LABEL]))
     .flatMap((pod) => {
       const status = asJson(pod)?.["status"];
-      return [stringAt(status, "podIP"), ...objectsOf(at(status, "podIPs")).map((entry) => stringAt(entry, "ip"))];
+      return [textAt(status, "podIP"), ...objectsOf(at(status, "podIPs")).map((entry) => textAt(entry, "ip"))];
     })
     .filter((address) => address !== undefined);
 }
 
 function serviceAddresses(pass: Pass): string[] {
   const spec = ownedChild(pass, KINDS.Service, pass.names.workloadService)?.["spec"];
-  return [stringAt(spec, "clusterIP") ?? "", ...stringsOf(at(spec, "clusterIPs"))];
+  return [textAt(spec, "clusterIP") ?? "", ...stringsOf(at(spec, "clusterIPs"))];
 }
 
 const sorted = (values: readonly string[]): string[] => [...new Set(values)].sort();
@@ -72,7 +72,7 @@ export function certificateRequest(pass: Pass): CertificateRequest {
 }
 
 function decoded(secret: JsonObject, key: string): string {
-  return Buffer.from(stringAt(secret, "data", key) ?? "", "base64").toString("utf8");
+  return Buffer.from(textAt(secret, "data", key) ?? "", "base64").toString("utf8");
 }
 
 function covers(certificate: X509Certificate, request: CertificateRequest): boolean {

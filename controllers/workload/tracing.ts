@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
-import { objectAt, stringAt } from "../composition/json.ts";
+import { objectAt, textAt } from "../../crds/json.ts";
 import { stringsOf } from "../json-edit.ts";
 import type { Pass } from "../llminferenceservice/pass.ts";
 import { MAIN_CONTAINER, editContainer, env, withEnv } from "./pod.ts";
@@ -24,7 +24,7 @@ export function hasFlag(args: readonly string[], flag: string): boolean {
 /** OpenTelemetry environment of one component; empty without `spec.tracing`. */
 export function tracingEnv(pass: Pass, component: string): readonly JsonObject[] {
   const tracing = objectAt(pass.spec, "tracing");
-  const endpoint = stringAt(tracing, "exporterEndpoint") ?? "";
+  const endpoint = textAt(tracing, "exporterEndpoint") ?? "";
   if (tracing === undefined || endpoint === "") return [];
   const [node, pod] = ["OTEL_RESOURCE_ATTRIBUTES_NODE_NAME", "OTEL_RESOURCE_ATTRIBUTES_POD_NAME"];
   const attributes = [
@@ -36,9 +36,9 @@ export function tracingEnv(pass: Pass, component: string): readonly JsonObject[]
   return [
     env("OTEL_SERVICE_NAME", component),
     env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
-    env("OTEL_TRACES_EXPORTER", stringAt(tracing, "exporter") ?? ""),
-    env("OTEL_TRACES_SAMPLER", stringAt(tracing, "sampler") ?? ""),
-    env("OTEL_TRACES_SAMPLER_ARG", stringAt(tracing, "samplerArg") ?? ""),
+    env("OTEL_TRACES_EXPORTER", textAt(tracing, "exporter") ?? ""),
+    env("OTEL_TRACES_SAMPLER", textAt(tracing, "sampler") ?? ""),
+    env("OTEL_TRACES_SAMPLER_ARG", textAt(tracing, "samplerArg") ?? ""),
     fieldEnv(node, "spec.nodeName"),
     fieldEnv(pod, "metadata.name"),
     env("OTEL_RESOURCE_ATTRIBUTES", attributes.join(",")),
@@ -49,7 +49,7 @@ export function tracingEnv(pass: Pass, component: string): readonly JsonObject[]
 export function withServerTracing(pass: Pass, pod: JsonObject, component: string): JsonObject {
   const variables = tracingEnv(pass, component);
   if (variables.length === 0) return pod;
-  const endpoint = stringAt(pass.spec, "tracing", "exporterEndpoint") ?? "";
+  const endpoint = textAt(pass.spec, "tracing", "exporterEndpoint") ?? "";
   return editContainer(pod, MAIN_CONTAINER, (main) => {
     const args = stringsOf(main["args"]);
     const added = [

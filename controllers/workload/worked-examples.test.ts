@@ -2,14 +2,14 @@ import { describe, expect, test } from "@jest/globals";
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import { type Example, WITH_TLS, bare, containerOf, namesOf, podOf, run, scriptOf } from "../../test/examples.ts";
-import { at, listAt, objectAt, stringAt } from "../composition/json.ts";
+import { at, listAt, objectAt, textAt } from "../../crds/json.ts";
 
 const ROUTED: JsonObject = { scheduler: {}, route: {}, gateway: {} };
 const mounts = (container: JsonObject): string[] =>
   listAt(container, "volumeMounts").map((mount) => {
-    const subPath = stringAt(mount, "subPath");
+    const subPath = textAt(mount, "subPath");
     const options = [...(at(mount, "readOnly") === true ? ["ro"] : []), ...(subPath === undefined ? [] : [subPath])];
-    return [`${stringAt(mount, "name")}→${stringAt(mount, "mountPath")}`, ...options].join(" ");
+    return [`${textAt(mount, "name")}→${textAt(mount, "mountPath")}`, ...options].join(" ");
   });
 
 describe("worked examples of workloads", () => {
@@ -427,7 +427,7 @@ describe("worked examples of workloads", () => {
     });
     expect(
       listAt(status, "appliedConfigs").map((applied) =>
-        ["name", "namespace", "source"].map((key) => stringAt(applied, key)).join(" "),
+        ["name", "namespace", "source"].map((key) => textAt(applied, key)).join(" "),
       ),
     ).toEqual([
       "kserve-config-llm-scheduler kserve Preset",

@@ -1,4 +1,4 @@
-import { isObject } from "./paths.ts";
+import { isObject } from "../json.ts";
 import type { SchemaNode } from "./nodes.ts";
 import type { Json, JsonObject } from "./types.ts";
 

@@ -1,4 +1,5 @@
-import { childPath, isObject, itemPath } from "./paths.ts";
+import { isObject } from "../json.ts";
+import { childPath, itemPath } from "./paths.ts";
 import type { SchemaNode } from "./nodes.ts";
 import type { Json, JsonObject } from "./types.ts";
 

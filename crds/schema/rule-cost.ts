@@ -1,4 +1,4 @@
-import { isObject } from "./paths.ts";
+import { isObject } from "../json.ts";
 import type { Json } from "./types.ts";
 
 /** What is known of a CEL expression without running it. */

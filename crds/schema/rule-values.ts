@@ -1,4 +1,4 @@
-import { isObject } from "./paths.ts";
+import { isObject } from "../json.ts";
 import type { Json, JsonObject, JsonSchema } from "./types.ts";
 
 /** Names that CEL keeps for itself, so that fields of these names are spelt `__name__` in rules. */

@@ -1,5 +1,6 @@
+import { isObject, sameJson } from "../json.ts";
 import type { SchemaNode } from "./nodes.ts";
-import { childPath, isObject, itemPath, sameJson, typeName } from "./paths.ts";
+import { childPath, itemPath, typeName } from "./paths.ts";
 import type { FieldError, FieldErrorKind, Json, JsonObject } from "./types.ts";
 
 /** Beyond this many errors the walk ends; a manifest with more is not helped by the rest. */
