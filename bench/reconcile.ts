@@ -13,6 +13,7 @@ import { type KubeObject, isAlreadyExists, keyOf } from "../kube/types.ts";
 import { type Bench, printTable, readOptions } from "./support/bench.ts";
 import { type Child, jsonLine, startNode } from "./support/child.ts";
 import { usageOf } from "./support/process-usage.ts";
+import { type BenchServer, inNetwork, repeatInNetwork, startRealServer } from "./support/real-server.ts";
 
 const API_SERVER = new URL("support/api-server.ts", import.meta.url).pathname;
 const SYSTEM_NAMESPACE = "kserve";
@@ -21,7 +22,7 @@ const NAMESPACES = 50;
 const PARALLEL = 16;
 const REST_MS = 20_000;
 
-const DEFAULTS = { services: "5000", edits: "200", shape: "routed", kubeconfig: "" };
+const DEFAULTS = { services: "5000", edits: "200", shape: "routed", kubeconfig: "", server: "embedded" };
 
 const MODEL = { uri: "hf://meta-llama/Llama-3.1-8B-Instruct", name: "llama" };
 const SHAPES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
@@ -74,8 +75,8 @@ async function prepare(client: KubeClient): Promise<void> {
   await client.patch(KINDS.Gateway, key, { type: "merge", body: { status } }, { subresource: "status" });
 }
 
-/** Where the API server finds the operator's webhooks: the Service of an installation, with this machine behind it. */
-async function publishWebhooks(client: KubeClient, port: number): Promise<void> {
+/** Where the API server finds the operator's webhooks: the Service of an installation, with the operator's address behind it. */
+async function publishWebhooks(client: KubeClient, address: string, port: number): Promise<void> {
   const name = "llmisvc-webhook-server-service";
   const metadata = { name, namespace: SYSTEM_NAMESPACE };
   const ports = [{ name: "https", port: 443, targetPort: port, protocol: "TCP" }];
@@ -87,7 +88,7 @@ async function publishWebhooks(client: KubeClient, port: number): Promise<void> 
     kind: "EndpointSlice",
     metadata: { ...metadata, labels },
     addressType: "IPv4",
-    endpoints: [{ addresses: ["127.0.0.1"], conditions: { ready: true } }],
+    endpoints: [{ addresses: [address], conditions: { ready: true } }],
     ports: [{ name: "https", port, protocol: "TCP" }],
   };
   await client.apply(slice, options);
@@ -173,13 +174,15 @@ interface Operator {
 interface Setup {
   readonly client: KubeClient;
   readonly kubeconfig: string;
+  /** Address that operators listen on. */
+  readonly address: string;
   /** The operator as images have it. */
   readonly program: string;
 }
 
-async function startOperator({ client, kubeconfig, program }: Setup): Promise<Operator> {
+async function startOperator({ client, kubeconfig, address, program }: Setup): Promise<Operator> {
   const [health, webhooks] = [await freePort(), await freePort()];
-  await publishWebhooks(client, webhooks);
+  await publishWebhooks(client, address, webhooks);
   const args = [
     `--webhook-port=${webhooks}`,
     `--health-probe-addr=127.0.0.1:${health}`,
@@ -187,7 +190,7 @@ async function startOperator({ client, kubeconfig, program }: Setup): Promise<Op
   ];
   const child = startNode(["--max-semi-space-size=32", ...execArguments(), program, ...args], {
     KUBECONFIG: kubeconfig,
-    LLMISVC_BIND_ADDRESS: "127.0.0.1",
+    LLMISVC_BIND_ADDRESS: address,
     POD_NAMESPACE: SYSTEM_NAMESPACE,
   });
   child.process.once("exit", (code) => {
@@ -307,27 +310,36 @@ async function restart(setup: Setup): Promise<string[][]> {
   }
 }
 
+/** The API server to measure on: a given one, an embedded one in a process of its own, or a real one. */
+async function serverFor(given: typeof DEFAULTS, folder: string): Promise<BenchServer> {
+  const address = "127.0.0.1";
+  if (given.kubeconfig !== "") return { kubeconfig: given.kubeconfig, address, close: async () => undefined };
+  if (given.server !== "embedded") return await startRealServer(given.server, folder);
+  const server = startNode(["--no-warnings", "--max-old-space-size=6000", API_SERVER]);
+  const kubeconfig = join(folder, "kubeconfig");
+  writeFileSync(kubeconfig, String((await server.line(jsonLine))["kubeconfig"]), { mode: 0o600 });
+  return { kubeconfig, address, close: () => server.stop() };
+}
+
 const bench: Bench = {
   description:
-    "the operator with many services: cold, at rest, one edit, restart (--services --edits --shape --kubeconfig)",
+    "the operator with many services: cold, at rest, one edit, restart (--services --edits --shape --kubeconfig --server=newest|older)",
   async run(args) {
     const given = readOptions(args, DEFAULTS);
+    const isReal = given.server !== "embedded";
+    if (isReal && !inNetwork()) return repeatInNetwork("reconcile", args);
     const folder = mkdtempSync(join(tmpdir(), "llmisvc-bench-"));
-    const server =
-      given.kubeconfig === "" ? startNode(["--no-warnings", "--max-old-space-size=6000", API_SERVER]) : undefined;
+    const server = await serverFor(given, folder);
     try {
-      const kubeconfig = server === undefined ? given.kubeconfig : join(folder, "kubeconfig");
-      if (server !== undefined)
-        writeFileSync(kubeconfig, String((await server.line(jsonLine))["kubeconfig"]), { mode: 0o600 });
-      const client = createKubeClient(await loadKubeConfig({ path: kubeconfig }));
+      const client = createKubeClient(await loadKubeConfig({ path: server.kubeconfig }));
       const options = { services: Number(given.services), edits: Number(given.edits), shape: given.shape };
       const image = join(folder, "image");
       await bundle(image);
       const program = join(image, "app/cmd/operator/main.mjs");
-      await measure({ client, kubeconfig, program }, options);
+      await measure({ client, program, ...server }, options);
       client.close();
     } finally {
-      await server?.stop();
+      await server.close();
       rmSync(folder, { recursive: true, force: true });
     }
   },

@@ -17,7 +17,7 @@ export const POD_NETWORK = "10.128";
 
 /** A real control plane for a playground, with the official definitions, and outlines where there are none. */
 export async function realControlPlane(options: ClusterOptions = {}): Promise<ControlPlane> {
-  const cluster = await startCluster({ ...options, definitions: definitions() });
+  const cluster = await startCluster({ ...options, definitions: allDefinitions() });
   let kubelet: Kubelet | undefined;
   return {
     url: cluster.url,
@@ -41,7 +41,8 @@ export async function realControlPlane(options: ClusterOptions = {}): Promise<Co
   };
 }
 
-function definitions(): KubeObject[] {
+/** Our definitions, the official foreign ones, and outlines of those that have no official one here. */
+export function allDefinitions(): KubeObject[] {
   const official = referenceDefinitions();
   const names = new Set(official.map(({ metadata }) => metadata.name));
   const outlines = foreignDefinitions() as unknown as KubeObject[];
