@@ -1,6 +1,7 @@
 NODE := bin/node
 JEST := $(NODE) --experimental-vm-modules --no-warnings --max-old-space-size=4096 node_modules/jest/bin/jest.js
-UNIT := $(JEST) --maxWorkers=100% --testTimeout=30000 --passWithNoTests --selectProjects unit
+# --selectProjects takes all words up to the next option, so that ARGS must not follow it.
+UNIT := $(JEST) --selectProjects unit --maxWorkers=100% --passWithNoTests --testTimeout=30000
 # Suites that `make test` repeats on a real API server; `make real` runs all of them.
 REAL_SUITES := kubectl-journey bad-manifests published-manifests
 STAMP := node_modules/.package-lock.json

@@ -24,6 +24,19 @@ const REST_MS = 20_000;
 
 const DEFAULTS = { services: "5000", edits: "200", shape: "routed", kubeconfig: "", server: "embedded" };
 
+/** Kinds of the children of a routed service. */
+const CHILDREN: readonly Resource[] = [
+  KINDS.Deployment,
+  KINDS.Service,
+  KINDS.Secret,
+  KINDS.ServiceAccount,
+  KINDS.Role,
+  KINDS.RoleBinding,
+  KINDS.ClusterRoleBinding,
+  KINDS.InferencePool,
+  KINDS.HTTPRoute,
+];
+
 const MODEL = { uri: "hf://meta-llama/Llama-3.1-8B-Instruct", name: "llama" };
 const SHAPES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   routed: { replicas: 1, model: MODEL, router: { gateway: {}, route: {}, scheduler: {} } },
@@ -171,11 +184,8 @@ interface Operator {
 }
 
 /** What operators are started from and with. */
-interface Setup {
+interface Setup extends Pick<BenchServer, "kubeconfig" | "address" | "cpu"> {
   readonly client: KubeClient;
-  readonly kubeconfig: string;
-  /** Address that operators listen on. */
-  readonly address: string;
   /** The operator as images have it. */
   readonly program: string;
 }
@@ -217,6 +227,13 @@ async function quiet({ health }: Operator, limitMs: number): Promise<number> {
   throw new Error(`the operator is not quiet after ${limitMs} ms`);
 }
 
+/** Objects that services own. */
+async function childrenOf(client: KubeClient): Promise<number> {
+  const labelSelector = "app.kubernetes.io/part-of=llminferenceservice";
+  const lists = CHILDREN.map((resource) => client.list(resource, { labelSelector, metadataOnly: true }));
+  return (await Promise.all(lists)).reduce((total, { items }) => total + items.length, 0);
+}
+
 const percentile = (sorted: readonly number[], share: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 
@@ -229,7 +246,7 @@ async function edits(client: KubeClient, services: number, count: number): Promi
     const child = `${key.namespace}/${key.name}-kserve`;
     const before = deployments.state(child);
     const startedAt = performance.now();
-    const body = { spec: { replicas: 2 + edit } };
+    const body = { spec: { replicas: 2 + Math.floor(edit / services) } };
     await client.patch(KINDS.LLMInferenceService, key, { type: "merge", body }, { fieldManager: FIELD_MANAGER });
     await deployments.until(`effect on ${child}`, () => deployments.state(child) !== before, 30_000);
     times.push(performance.now() - startedAt);
@@ -268,8 +285,10 @@ async function measure(setup: Setup, options: { services: number; edits: number;
     );
     rows.push(["cold: until every service has a status", seconds(performance.now() - startedAt)]);
     say(rows.at(-1)!.join(" "));
+    rows.push(["cold: children", String(await childrenOf(client))]);
     rows.push(["cold: until the last request", seconds((await quiet(operator, limitMs)) - startedAt)]);
     rows.push(["cold: CPU of the operator", `${usageOf(pid).cpuSeconds.toFixed(1)} s`]);
+    if (setup.cpu() !== "") rows.push(["since its start: CPU of the API server", setup.cpu()]);
     rows.push(["cold: requests", describe(new Map(), await requestsOf(operator.health))]);
     rows.push(["RSS after the cold reconcile", `${usageOf(pid).rssMiB.toFixed(0)} MiB`]);
     say(rows.map((row) => row.join(" ")).join("; "));
@@ -312,13 +331,13 @@ async function restart(setup: Setup): Promise<string[][]> {
 
 /** The API server to measure on: a given one, an embedded one in a process of its own, or a real one. */
 async function serverFor(given: typeof DEFAULTS, folder: string): Promise<BenchServer> {
-  const address = "127.0.0.1";
-  if (given.kubeconfig !== "") return { kubeconfig: given.kubeconfig, address, close: async () => undefined };
+  const unknown = { address: "127.0.0.1", cpu: () => "", close: async () => undefined };
+  if (given.kubeconfig !== "") return { ...unknown, kubeconfig: given.kubeconfig };
   if (given.server !== "embedded") return await startRealServer(given.server, folder);
   const server = startNode(["--no-warnings", "--max-old-space-size=6000", API_SERVER]);
   const kubeconfig = join(folder, "kubeconfig");
   writeFileSync(kubeconfig, String((await server.line(jsonLine))["kubeconfig"]), { mode: 0o600 });
-  return { kubeconfig, address, close: () => server.stop() };
+  return { ...unknown, kubeconfig, close: () => server.stop() };
 }
 
 const bench: Bench = {

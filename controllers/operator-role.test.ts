@@ -224,11 +224,9 @@ async function unreadyPod(bed: OperatorBed): Promise<void> {
     "app.kubernetes.io/component": "llminferenceservice-workload",
   };
   const spec = { containers: [{ name: "main", image: "vllm:1" }] };
-  await bed.client.create({
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: { namespace: NAMESPACE, name: "plain-0", labels },
-    spec,
-  });
+  const key = { namespace: NAMESPACE, name: "plain-0" };
+  await bed.client.create({ apiVersion: "v1", kind: "Pod", metadata: { ...key, labels }, spec });
+  const body = { status: { conditions: [{ type: "PodScheduled", status: "True" }] } };
+  await bed.client.patch(KINDS.Pod, key, { type: "merge", body }, { subresource: "status" });
   await bed.quiet(1_200);
 }

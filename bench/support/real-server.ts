@@ -5,6 +5,7 @@ import { startCluster } from "../../test/cluster/cluster.ts";
 import { POD_NETWORK, allDefinitions } from "../../test/cluster/control-plane.ts";
 import { haveComponents, kubernetesOf } from "../../test/cluster/toolbox.ts";
 import type { Release } from "../../test/cluster/versions.ts";
+import { usageOf } from "./process-usage.ts";
 
 /** An API server that a bench runs on. */
 export interface BenchServer {
@@ -12,6 +13,8 @@ export interface BenchServer {
   readonly kubeconfig: string;
   /** Address of this machine that the server takes for an endpoint of a Service. */
   readonly address: string;
+  /** CPU time that its parts used so far, as text; empty where that is not known. */
+  cpu(): string;
   close(): Promise<void>;
 }
 
@@ -38,5 +41,11 @@ export async function startRealServer(release: string, folder: string): Promise<
   const cluster = await startCluster({ release: wanted, definitions: allDefinitions() });
   const kubeconfig = join(folder, "kubeconfig");
   writeFileSync(kubeconfig, cluster.kubeconfig, { mode: 0o600 });
-  return { kubeconfig, address: `${POD_NETWORK}.0.1`, close: () => cluster.close() };
+  const cpuOf = ([name, pid]: readonly [string, number]): string => `${name} ${usageOf(pid).cpuSeconds.toFixed(0)} s`;
+  return {
+    kubeconfig,
+    address: `${POD_NETWORK}.0.1`,
+    cpu: () => [...cluster.processes()].map(cpuOf).join(", "),
+    close: () => cluster.close(),
+  };
 }

@@ -233,10 +233,15 @@ export function podCause(pod: JsonObject, warnings: readonly PodWarning[]): PodC
 const isCreating = ({ status }: Watched): boolean =>
   UNINFORMATIVE.has(textAt(status, "state", "waiting", "reason") ?? "");
 
-/** Whether only Events can tell what a pod waits for: none of its containers serves and its status names no cause. */
+/**
+ * Whether only Events can tell what a pod waits for: a kubelet has it, and it does not serve. Before that no Event says more
+ * than its conditions.
+ */
 export function needsWarnings(pod: JsonObject): boolean {
   if (textAt(pod, "metadata", "deletionTimestamp") !== undefined) return false;
   const phase = textAt(pod, "status", "phase");
   if (phase === "Succeeded" || phase === "Failed") return false;
-  return conditionOf(at(pod, "status", "conditions"), "Ready")?.status !== "True";
+  const conditions = at(pod, "status", "conditions");
+  const hasNode = objectsOf(conditions).length > 0 && conditionOf(conditions, "PodScheduled")?.status !== "False";
+  return hasNode && conditionOf(conditions, "Ready")?.status !== "True";
 }

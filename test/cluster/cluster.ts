@@ -39,6 +39,8 @@ export interface Cluster {
   readonly certificate: string;
   /** What the components wrote so far, for messages. */
   log(): string;
+  /** Process ids of the components that run, by name. */
+  processes(): ReadonlyMap<string, number>;
   /** Ends a component and starts it again with the same state and port. Resolves when it answers. */
   restart(component: "etcd" | "kube-apiserver" | "kube-controller-manager"): Promise<void>;
   /** Ends everything; no process and no file is left. */
@@ -121,6 +123,7 @@ class Parts {
       token: this.#token,
       certificate: this.#certificate.certificate,
       log: () => this.#log,
+      processes: () => new Map([...this.#components].map(([name, { process }]) => [name, process.pid])),
       restart: (component) => this.#restart(component),
       close: () => this.close(),
     };
