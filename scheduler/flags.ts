@@ -62,6 +62,11 @@ export class FlagReader {
     return value === "" ? undefined : value;
   }
 
+  /** The text as it was given, an empty one included; undefined where the flag was not. */
+  given(name: string): string | undefined {
+    return this.#raw.values.get(name);
+  }
+
   int(name: string, fallback: number): number {
     return this.#read(name, fallback, "write a whole number", (text) =>
       /^-?\d+$/.test(text) ? Number(text) : undefined,

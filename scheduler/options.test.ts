@@ -73,6 +73,27 @@ test("deprecated flags work, with a warning", () => {
   expect(warnings).toHaveLength(2);
 });
 
+test("an empty metric name turns the metric off", () => {
+  const { modelServerMetrics } = options("--lora-info-metric=", "--cache-info-metric", "");
+  expect(modelServerMetrics).toMatchObject({ lora: "", cacheInfo: "", waiting: undefined });
+});
+
+test.each([
+  [["--lora-info-metric=a{"], "--lora-info-metric: the closing brace is missing"],
+  [["--endpoint-selector=a==", "--endpoint-target-ports=1"], undefined],
+  [["--endpoint-selector=a in(b,c),!d,e>3,f!=g", "--endpoint-target-ports=1"], undefined],
+  [["--endpoint-selector=a b", "--endpoint-target-ports=1"], "--endpoint-selector: invalid endpoint-selector"],
+])("%j", (args, message) => {
+  const pool = args.some((arg) => arg.startsWith("--endpoint")) ? [] : POOL;
+  const { errors } = parseSchedulerFlags([...pool, ...args], {});
+  expect(errors).toEqual(message === undefined ? [] : [expect.stringContaining(message)]);
+});
+
+test("metrics are read at most every 50 ms", () => {
+  const { warnings } = parseSchedulerFlags([...POOL, "--refresh-metrics-interval=10ms"], {});
+  expect(warnings).toEqual(["--refresh-metrics-interval of 10ms is too short: 50ms are used"]);
+});
+
 test("everything wrong is told at once", () => {
   const { errors } = parseSchedulerFlags(
     [

@@ -1,4 +1,6 @@
 import { VERBOSITY } from "../telemetry/log.ts";
+import { readMetricSpec } from "./framework/metric-spec.ts";
+import { parseSelectorText } from "./plugins/filter/selector.ts";
 import { FlagReader, type FlagTable, parsePort, splitFlags } from "./flags.ts";
 
 /** Where the endpoints come from. */
@@ -170,6 +172,8 @@ const TLS_VERSIONS = {
 const DEFAULT_MESSAGE_BYTES = 65 * 1024 * 1024;
 /** Beyond any prompt of a million tokens, and a bound for one stream's memory. */
 const DEFAULT_BODY_BYTES = 64 * 1024 * 1024;
+/** Shortest time between two reads of an endpoint's metrics. */
+const MIN_REFRESH_MS = 50;
 const DEFAULT_POOL_GROUP = "inference.networking.k8s.io";
 
 /** Reads the scheduler's command line. All errors are told at once. */
@@ -195,7 +199,11 @@ export function schedulerUsage(): string {
 }
 
 function warningsOf(flags: FlagReader): string[] {
+  const refreshMs = flags.duration("refresh-metrics-interval", MIN_REFRESH_MS);
   return [
+    ...(refreshMs < MIN_REFRESH_MS
+      ? [`--refresh-metrics-interval of ${refreshMs}ms is too short: ${MIN_REFRESH_MS}ms are used`]
+      : []),
     ...Object.entries(DEPRECATED).flatMap(([name, by]) =>
       flags.has(name) ? [`--${name} is deprecated: use ${by}`] : [],
     ),
@@ -244,7 +252,7 @@ function readOptions(
     decisionSampling: readSampling(flags, errors),
     allowExperimental: flags.bool("allow-experimental-plugins", false),
     pluginModules: readPluginModules(flags, env),
-    modelServerMetrics: readModelServerMetrics(flags),
+    modelServerMetrics: readModelServerMetrics(flags, errors),
   };
 }
 
@@ -254,7 +262,13 @@ function readPluginModules(flags: FlagReader, env: Readonly<Record<string, strin
   return (env["LLMISVC_PLUGIN_MODULES"] ?? "").split(",").filter((path) => path !== "");
 }
 
-function readModelServerMetrics(flags: FlagReader): ModelServerMetricsFlags {
+function readModelServerMetrics(flags: FlagReader, errors: string[]): ModelServerMetricsFlags {
+  const metric = (name: string): string | undefined => {
+    const text = flags.given(name);
+    const { problem } = readMetricSpec(text ?? "");
+    if (problem !== undefined) errors.push(`--${name}: ${problem}; write a metric like name or name{label=value}`);
+    return text;
+  };
   const given = <T>(name: string, value: T): T | undefined => (flags.text(name) === undefined ? undefined : value);
   const [port, insecure] = ["model-server-metrics-port", "model-server-metrics-https-insecure-skip-verify"] as const;
   return {
@@ -262,11 +276,11 @@ function readModelServerMetrics(flags: FlagReader): ModelServerMetricsFlags {
     path: flags.text("model-server-metrics-path"),
     scheme: flags.text("model-server-metrics-scheme"),
     insecureSkipVerify: given(insecure, flags.bool(insecure, true)),
-    waiting: flags.text("total-queued-requests-metric"),
-    running: flags.text("total-running-requests-metric"),
-    kvUsage: flags.text("kv-cache-usage-percentage-metric"),
-    lora: flags.text("lora-info-metric"),
-    cacheInfo: flags.text("cache-info-metric"),
+    waiting: metric("total-queued-requests-metric"),
+    running: metric("total-running-requests-metric"),
+    kvUsage: metric("kv-cache-usage-percentage-metric"),
+    lora: metric("lora-info-metric"),
+    cacheInfo: metric("cache-info-metric"),
   };
 }
 
@@ -282,6 +296,10 @@ function readSource(
     errors.push("either --pool-name or --endpoint-selector must be set; set exactly one of them");
   if (selector === undefined)
     return { kind: "pool", name: name ?? "", namespace, group: flags.text("pool-group") ?? DEFAULT_POOL_GROUP };
+  // The API server knows `key>1` and `key<1`, too.
+  const terms = selector.split(",").filter((term) => !/^\s*[\w./-]+\s*[<>]\s*-?\d+\s*$/.test(term));
+  if (terms.length > 0 && parseSelectorText(terms.join(",")) === undefined)
+    errors.push(`--endpoint-selector: invalid endpoint-selector "${selector}"; write it like a=b,c in (d,e)`);
   return { kind: "selector", selector, namespace, targetPorts: readTargetPorts(flags, errors) };
 }
 

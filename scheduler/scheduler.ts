@@ -144,12 +144,23 @@ function runConfig(
   const environment = process.env;
   const pipeline = createPipeline({ config, endpoints: store, random, logger, metrics, environment });
   const parsers = createParsers(config.parserTypes, (text) => logger.warn(text));
-  if (before !== undefined && isDeepStrictEqual(before.config.dataLayer, config.dataLayer))
+  if (before !== undefined && isDeepStrictEqual(sourcesOf(before.config), sourcesOf(config)))
     return { ...before, config, pipeline, parsers };
-  const stopScraper = startScraping({ ...settings, metrics: reusing(metrics) }, config, store, activity);
+  const stopScraper = readsMetrics(config)
+    ? startScraping({ ...settings, metrics: reusing(metrics) }, config, store, activity)
+    : () => undefined;
   before?.stopScraper();
   return { config, pipeline, parsers, stopScraper };
 }
+
+const METRICS_SOURCES = ["metrics-data-source", "multicluster-metrics-data-source"];
+
+/** Whether endpoints' metrics are read: `dataLayer.injectDefaults: false` without such a source turns it off. */
+const readsMetrics = ({ dataSources, plugins }: SchedulerConfig): boolean =>
+  dataSources.some(({ source }) => METRICS_SOURCES.includes(plugins.find(({ name }) => name === source)?.type ?? ""));
+
+/** All that the scraper is made from. */
+const sourcesOf = (config: SchedulerConfig) => [config.dataLayer, readsMetrics(config)];
 
 const STATELESS = "plugin does not support state collection";
 

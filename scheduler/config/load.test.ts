@@ -61,6 +61,35 @@ test("tells all errors at once, with the likely intended name", () => {
   expect(remedyOf("featureGates[0]")).toContain('"flowControl"');
 });
 
+test.each([
+  ["burst-prefix-cache-producer", { maxPerReplica: 0 }, "maxPerReplica"],
+  ["burst-prefix-cache-producer", { maxBatchSize: 0 }, "maxBatchSize"],
+  ["burst-prefix-cache-producer", { maxPrefixTokensToMatch: 63 }, "maxPrefixTokensToMatch"],
+  ["burst-prefix-cache-producer", { maxPrefixTokensToMatch: 64, maxPerReplica: -1 }, undefined],
+  ["approx-prefix-cache-producer", { autoTune: false, blockSizeTokens: 0 }, "blockSizeTokens"],
+  ["approx-prefix-cache-producer", { autoTune: true, blockSizeTokens: 0 }, undefined],
+  ["approx-prefix-cache-producer", { autoTune: false, blockSizeTokens: 16, blockSize: 32 }, undefined],
+  ["core-metrics-extractor", { engineConfigs: [{ name: "x", loraSpec: "a{" }] }, "engineConfigs[0].loraSpec"],
+  ["core-metrics-extractor", { engineConfigs: [{ name: "default" }] }, "engineConfigs[0].name"],
+  [
+    "core-metrics-extractor",
+    { engineConfigs: [{ name: "x", customMetrics: [{ attributeKey: "a", metricSpec: "1b" }] }] },
+    "engineConfigs[0].customMetrics[0].metricSpec",
+  ],
+])("bounds of %s: %j", (type, parameters, wrong) => {
+  const { paths } = load({ plugins: [{ type, parameters }, { type: "queue-scorer" }] });
+  expect(paths).toEqual(wrong === undefined ? [] : [`plugins[0].parameters.${wrong}`]);
+});
+
+test("a sole token producer of another name is used", () => {
+  const { config } = load({ plugins: [{ type: "tokenizer", name: "mine" }, { type: "prefix-cache-scorer" }] });
+  expect(config?.plugins.map(({ name }) => name)).not.toContain("token-producer");
+  const two = load({
+    plugins: [{ type: "tokenizer", name: "a" }, { type: "tokenizer", name: "b" }, { type: "prefix-cache-scorer" }],
+  });
+  expect(two.config?.plugins.map(({ name }) => name)).toContain("token-producer");
+});
+
 describe("former spellings", () => {
   test("thresholds of the first saturation detector; those out of range are the default", () => {
     const { config, warnings } = load(

@@ -1,3 +1,4 @@
+import { resolveProducer } from "../framework/data.ts";
 import type { PluginKind } from "../framework/plugin.ts";
 import { type Report, suggest } from "../framework/problem.ts";
 import type { FlowControlConfig } from "./flow-control.ts";
@@ -96,7 +97,8 @@ export function addProducers(plugins: PluginTable, report: Report): void {
   const done = new Set<string>();
   for (let next = unvisited(plugins, done); next !== undefined; next = unvisited(plugins, done)) {
     done.add(next.name);
-    for (const { key, producer, optional } of next.definition.consumes?.(next.parameters) ?? []) {
+    for (const { key, producer: wanted, optional } of next.definition.consumes?.(next.parameters) ?? []) {
+      const producer = resolveProducer(key, wanted, plugins.all());
       const makes = plugins.get(producer)?.definition.produces?.includes(key) ?? false;
       if (makes || optional === true || key.defaultProducer === undefined) continue;
       if (producer === key.defaultProducer && !plugins.has(producer)) plugins.inject(producer);

@@ -1,4 +1,4 @@
-import { type MetricSpec, metricSpec } from "./metric-spec.ts";
+import { type MetricSpec, metricSpec } from "../framework/metric-spec.ts";
 
 /** Where one number of an engine is found. Several names are tried in their order; none: the engine does not tell. */
 export type MetricNames = readonly MetricSpec[];

@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
 import { readShared } from "../../test/corpus.ts";
 import { DEFAULT_ENGINES, type EngineMetrics, engineOf, VLLM } from "./engines.ts";
-import { metricSpec } from "./metric-spec.ts";
+import { metricSpec } from "../framework/metric-spec.ts";
 import { isExposition, readSample } from "./sample.ts";
 
 interface Expected {

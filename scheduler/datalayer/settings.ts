@@ -9,7 +9,7 @@ import {
   VLLM,
 } from "./engines.ts";
 import type { ModelServerMetricsFlags } from "../options.ts";
-import { metricSpec } from "./metric-spec.ts";
+import { metricSpec } from "../framework/metric-spec.ts";
 import type { PageSettings } from "./page-client.ts";
 import type { ScrapePace } from "./scraper.ts";
 

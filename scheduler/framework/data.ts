@@ -7,6 +7,8 @@ export interface DataKey<T> {
   readonly name: string;
   /** Producer type that is created when a required key has none; undefined: the data layer provides it. */
   readonly defaultProducer: string | undefined;
+  /** Whether a sole producer of another name stands in for the default one: consumers have no parameter that names it. */
+  readonly anyProducer?: boolean;
   readonly create: () => T;
 }
 
@@ -101,12 +103,14 @@ export const PREFIX_MATCH: DataKey<PrefixMatch> = {
 export const TOKENIZED_PROMPT: DataKey<TokenizedPrompt> = {
   name: "TokenizedPrompt",
   defaultProducer: "token-producer",
+  anyProducer: true,
   create: () => ({ prompts: [], tokenCount: 0 }),
 };
 
 export const MULTIMODAL_PARTS: DataKey<MultimodalParts> = {
   name: "MultimodalParts",
   defaultProducer: "token-producer",
+  anyProducer: true,
   create: () => ({ parts: [] }),
 };
 
@@ -172,6 +176,16 @@ export function producerName(key: DataKey<unknown>): Field<string> {
   const fallback = key.defaultProducer ?? "";
   const inner = text({ doc: `Name of the producer of ${key.name}.`, default: fallback });
   return { ...inner, read: (value, path, report) => inner.read(value, path, report) || fallback };
+}
+
+/** The names of plugins, each with the data that it makes. */
+type Producers = readonly { readonly name: string; readonly definition: { readonly produces?: readonly unknown[] } }[];
+
+/** Name of the plugin that makes what is asked of `wanted`. */
+export function resolveProducer(key: DataKey<unknown>, wanted: string, plugins: Producers): string {
+  if (key.anyProducer !== true || plugins.some(({ name }) => name === wanted)) return wanted;
+  const [only, other] = plugins.filter(({ definition }) => definition.produces?.includes(key));
+  return only === undefined || other !== undefined ? wanted : only.name;
 }
 
 /** `column` if it has at least `length` items, else a longer one with the same content. */

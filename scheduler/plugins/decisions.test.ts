@@ -17,6 +17,13 @@ describe("prefix-based-pd-decider: 512 tokens, 6 cached blocks of 64", () => {
   });
 });
 
+test("prefix-based-pd-decider: of a prompt shorter than a block nothing is cached", () => {
+  const bench = pluginOf("prefix-based-pd-decider", { nonCachedTokens: 10 });
+  bench.put(PREFIX_MATCH, "approx-prefix-cache-producer", { cachedBlocks: Float64Array.of(6), totalBlocks: 0 });
+  bench.put(TOKENIZED_PROMPT, "token-producer", { tokenCount: 20 });
+  expect(bench.plugin.decide?.(bench.cycle, 0)).toBe(true);
+});
+
 describe("always-disagg-multimodal-decider", () => {
   const message = (part: unknown) => ({ messages: [{ role: "user", content: [part] }] });
   test.each([

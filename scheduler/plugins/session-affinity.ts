@@ -1,5 +1,6 @@
 /** Ties sessions to endpoints: what the session-affinity filter and scorer share. */
 import type { Cycle } from "../framework/cycle.ts";
+import { createTokens } from "./session-token.ts";
 import { type DataHandle, type DataUse, SESSION_ID, type SessionId } from "../framework/data.ts";
 import { choice, integer, list, object, text } from "../framework/parameters.ts";
 import type { HeaderWrites, Plugin, PluginContext } from "../framework/plugin.ts";
@@ -34,6 +35,10 @@ export const sessionParameters = object({
   }),
   encodedEndpointHeaderConfig: object({
     header: text({ doc: "Header of the token.", default: "x-session-token" }),
+    signingKeyEnv: text({
+      doc: "Environment variable with a key that tokens are signed with (HMAC-SHA256); empty: not signed.",
+      default: "",
+    }),
   }),
   sessionIdConfig: object({
     sources: list(source, { doc: "Where the id is; the first that is not empty.", default: [DEFAULT_SOURCE] }),
@@ -74,6 +79,7 @@ export function createSessionAffinity(given: Parameters, context: PluginContext)
 /** The answer carries the endpoint's name; the client sends it back. */
 function byToken({ encodedEndpointHeaderConfig, profileName }: Parameters, context: PluginContext): SessionAffinity {
   const header = encodedEndpointHeaderConfig.header.trim().toLowerCase();
+  const { seal, open } = createTokens(encodedEndpointHeaderConfig.signingKeyEnv, context.environment);
   const idOf = (slot: number): string => {
     const { namespace, name } = context.endpoints.metadata(slot);
     return `${namespace}/${name}`;
@@ -82,7 +88,8 @@ function byToken({ encodedEndpointHeaderConfig, profileName }: Parameters, conte
     boundSlot: ({ request }, slots, count) => {
       const token = request.headers.get(header) ?? "";
       if (token === "") return -1;
-      const id = Buffer.from(token, "base64").toString("utf8");
+      const id = open(token);
+      if (id === undefined) return -1;
       for (let i = 0; i < count; i++) if (idOf(slots[i] ?? 0) === id) return slots[i] ?? -1;
       return -1;
     },
@@ -90,8 +97,7 @@ function byToken({ encodedEndpointHeaderConfig, profileName }: Parameters, conte
       const result = profileName === "" ? decision.primary : decision.results.get(profileName);
       const targets = result?.slots.subarray(0, Math.max(1, result.targetCount)) ?? new Int32Array(0);
       const tokens = Array.from(targets, (slot) => {
-        const token = Buffer.from(idOf(slot)).toString("base64");
-        return [cycle.endpoints.metadata(slot).hostPort, token] as const;
+        return [cycle.endpoints.metadata(slot).hostPort, seal(idOf(slot))] as const;
       });
       decision.ticket.states[context.index] = tokens;
     },
@@ -119,8 +125,9 @@ function bySessionId({ sessionIdConfig, profileName }: Parameters, context: Plug
   /** Least recently seen first. */
   const bindings = new Map<string, Binding>();
   let sweptAtMs = 0;
-  /** Whether the request that is being decided could not go to its endpoint. */
-  let absent = false;
+  /** Profiles of the request that is being decided whose candidates lack its endpoint. */
+  const lacking = new Set<string>();
+  let lackedBy: Cycle["request"] | undefined;
 
   const idOf = (cycle: Cycle): string => {
     for (const read of readers) {
@@ -139,12 +146,13 @@ function bySessionId({ sessionIdConfig, profileName }: Parameters, context: Plug
   };
   return {
     boundSlot: (cycle, slots, count) => {
-      absent = false;
+      if (lackedBy !== cycle.request) lacking.clear();
+      lackedBy = cycle.request;
       const binding = bindings.get(idOf(cycle));
       if (binding === undefined) return -1;
       const lives = cycle.endpoints.generation[binding.slot] === binding.generation;
       for (let i = 0; lives && i < count; i++) if (slots[i] === binding.slot) return binding.slot;
-      absent = true;
+      lacking.add(cycle.profile);
       return -1;
     },
     preRequest: (cycle, decision) => {
@@ -155,7 +163,9 @@ function bySessionId({ sessionIdConfig, profileName }: Parameters, context: Plug
       if (slot === undefined || id === "") return;
       const known = bindings.get(id);
       const generation = cycle.endpoints.generation[slot] ?? 0;
-      if (known !== undefined && (known.slot !== slot || known.generation !== generation) && !absent) return;
+      const isLacking = lackedBy === cycle.request && lacking.has(result?.profile ?? "");
+      lackedBy = undefined;
+      if (known !== undefined && (known.slot !== slot || known.generation !== generation) && !isLacking) return;
       bindings.delete(id);
       bindings.set(id, { slot, generation, lastSeenMs: cycle.nowMs });
     },

@@ -49,6 +49,7 @@ interface RoutedTicket extends Ticket {
 const SATURATED = "system saturated, sheddable request dropped";
 const NO_CANDIDATES = "failed to find endpoint candidates for serving the request";
 const NO_PODS = "no pods available in datastore";
+const NO_TARGET = "failed to find target endpoint: ";
 const SCREENED = "screeners eliminated all endpoint candidates";
 
 /** A request with what its objective and the rewrites say about it. */
@@ -375,11 +376,12 @@ function schedule(pipeline: Pipeline): ProfileResult {
     for (const name of next) profiles.get(name)?.run(cycle);
   }
   const outcome = handler.primaryProfile?.(cycle);
-  if (outcome !== undefined && "refusal" in outcome) throw refused(outcome.refusal);
+  if (outcome !== undefined && "refusal" in outcome)
+    throw refused(outcome.refusal, outcome.refusal.code === "ResourceExhausted" ? NO_TARGET : "");
   const primary = cycle.results.get(outcome?.profile ?? "");
   if (primary !== undefined) return primary;
   const cause = `failed to run any scheduler profile for request ${cycle.request.id}`;
-  throw new RequestError("ResourceExhausted", `failed to find target endpoint: ${cause}`);
+  throw new RequestError("ResourceExhausted", NO_TARGET + cause);
 }
 
 /** Refuses a request that wants a decode worker with its prefix cached or none (RFC 7240, `Prefer: if-available`). */

@@ -1,6 +1,6 @@
 import type { PluginSpec, ProfileSpec, SchedulerConfig } from "../config/types.ts";
 import type { Random } from "../framework/cycle.ts";
-import { type DataHandle, type DataKey, PREFIX_MATCH, type PrefixMatch } from "../framework/data.ts";
+import { type DataHandle, type DataKey, PREFIX_MATCH, type PrefixMatch, resolveProducer } from "../framework/data.ts";
 import type { EndpointColumns } from "../framework/endpoint.ts";
 import type { Plugin, PluginContext, PluginKind } from "../framework/plugin.ts";
 import type { Logger } from "../../telemetry/log.ts";
@@ -107,8 +107,8 @@ function inOrder(specs: readonly PluginSpec[]): readonly PluginSpec[] {
   const order: PluginSpec[] = [];
   const visit = (spec: PluginSpec): void => {
     left.delete(spec.name);
-    for (const { producer } of spec.definition.consumes?.(spec.parameters) ?? []) {
-      const before = left.get(producer);
+    for (const { key, producer } of spec.definition.consumes?.(spec.parameters) ?? []) {
+      const before = left.get(resolveProducer(key, producer, specs));
       if (before !== undefined) visit(before);
     }
     order.push(spec);
@@ -161,14 +161,17 @@ class Builder {
       data: (key, producer) => this.#handle(key, producer),
       isConsumed: (key, producer) =>
         config.plugins.some(({ definition, parameters }) =>
-          definition.consumes?.(parameters).some((use) => use.key === key && use.producer === producer),
+          definition
+            .consumes?.(parameters)
+            .some((use) => use.key === key && resolveProducer(key, use.producer, config.plugins) === producer),
         ),
       plugin: (other) => this.plugin(other),
       stages: config.stages,
     };
   }
 
-  #handle<T>(key: DataKey<T>, producer: string): DataHandle<T> {
+  #handle<T>(key: DataKey<T>, wanted: string): DataHandle<T> {
+    const producer = resolveProducer(key, wanted, this.#options.config.plugins);
     const id = `${key.name}/${producer}`;
     const index = this.#recordIndexes.get(id) ?? this.records.push(key.create()) - 1;
     this.#recordIndexes.set(id, index);

@@ -89,6 +89,7 @@ export interface BenchOptions {
   /** Further plugins of the configuration. */
   readonly others?: readonly Readonly<Record<string, unknown>>[];
   readonly fetch?: typeof fetch;
+  readonly environment?: Readonly<Record<string, string>>;
   readonly profiles?: readonly Readonly<Record<string, unknown>>[];
 }
 
@@ -112,6 +113,7 @@ export function pluginOf(type: string, parameters?: unknown, options: BenchOptio
     logger: silentLogger,
     metrics,
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
+    ...(options.environment === undefined ? {} : { environment: options.environment }),
   });
   const { cycle } = pipeline;
   const plugin = pipeline.plugins[0];
@@ -156,6 +158,7 @@ export function pluginOf(type: string, parameters?: unknown, options: BenchOptio
     },
     scores: () => {
       const scores = new Float64Array(slots.length);
+      cycle.profile = "default";
       plugin.score?.(cycle, slots, slots.length, scores);
       return Array.from(scores, (score) => Math.round(Math.min(1, Math.max(0, score)) * 1e6) / 1e6);
     },

@@ -1,4 +1,5 @@
 /** Predicts cached prompt prefixes from past decisions: what the producers of that kind share. */
+import type { Cycle } from "../../framework/cycle.ts";
 import { type DataUse, grown, PREFIX_MATCH, TOKENIZED_PROMPT } from "../../framework/data.ts";
 import type { EndpointColumns } from "../../framework/endpoint.ts";
 import { bool, integer, object } from "../../framework/parameters.ts";
@@ -12,28 +13,57 @@ const DEFAULT_BLOCK_TOKENS = 16;
 const DEFAULT_CAPACITY = 31_250;
 const BYTES_PER_TOKEN = 4;
 
-const parameters = object({
-  autoTune: bool({ doc: "Take block size and capacity from the engines' metrics.", default: true }),
-  blockSizeTokens: integer({ doc: "Tokens of a block; at least 64 are used.", default: DEFAULT_BLOCK_TOKENS, min: 1 }),
-  blockSize: integer({ doc: "Former name of blockSizeTokens.", default: 0, min: 0 }),
-  maxPrefixTokensToMatch: integer({
-    doc: "Tokens of a prompt that are looked at; 0: no limit.",
-    default: 131_072,
-    min: 0,
-  }),
-  maxPrefixBlocksToMatch: integer({ doc: "Limit in blocks where there is none in tokens.", default: 2048, min: 0 }),
-  lruCapacityPerServer: integer({ doc: "Blocks remembered for each endpoint.", default: DEFAULT_CAPACITY }),
-});
+const parameters = object(
+  {
+    autoTune: bool({ doc: "Take block size and capacity from the engines' metrics.", default: true }),
+    blockSizeTokens: integer({ doc: "Tokens of a block; at least 64 are used.", default: DEFAULT_BLOCK_TOKENS }),
+    blockSize: integer({ doc: "Former name of blockSizeTokens.", default: 0 }),
+    maxPrefixTokensToMatch: integer({
+      doc: "Tokens of a prompt that are looked at; 0: no limit.",
+      default: 131_072,
+      min: 0,
+    }),
+    maxPrefixBlocksToMatch: integer({ doc: "Limit in blocks where there is none in tokens.", default: 2048, min: 0 }),
+    lruCapacityPerServer: integer({ doc: "Blocks remembered for each endpoint.", default: DEFAULT_CAPACITY }),
+  },
+  {
+    check: (given, path, report) => {
+      const value = configuredBlock(given);
+      if (given.autoTune || value > 0) return;
+      const cause = "must be > 0 when autoTune is false";
+      report.error({ path: `${path}.blockSizeTokens`, value, cause, remedy: "give tokens of a block" });
+    },
+  },
+);
 type Parameters = typeof parameters.fallback;
 
-function configuredBlock({ blockSize, blockSizeTokens }: Parameters): number {
+function configuredBlock({ blockSize, blockSizeTokens }: Record<"blockSize" | "blockSizeTokens", number>): number {
   return blockSize > 0 && blockSizeTokens === DEFAULT_BLOCK_TOKENS ? blockSize : blockSizeTokens;
 }
 
-/** Block size for a request: that of the first candidate whose engine tells it, else the configured one. */
-function blockTokens(given: Parameters, endpoints: EndpointColumns, slot: number): number {
+/** Block size that suits an endpoint: its engine's where it tells it, else the configured one. */
+function blockOf(given: Parameters, endpoints: EndpointColumns, slot: number): number {
   const told = given.autoTune ? (endpoints.cacheBlockSize[slot] ?? 0) : 0;
   return Math.max(told > 0 ? told : configuredBlock(given), MIN_BLOCK_TOKENS);
+}
+
+/** The block size that suits most candidates; `current` where none suits more, so that a mixed pool keeps its matches. */
+function blockTokens(
+  given: Parameters,
+  { endpoints, candidates, candidateCount }: Cycle,
+  current: number | undefined,
+): number {
+  const first = blockOf(given, endpoints, candidates[0] ?? 0);
+  let counts: Map<number, number> | undefined;
+  for (let i = 1; i < candidateCount; i++) {
+    const size = blockOf(given, endpoints, candidates[i] ?? 0);
+    if (size !== first && counts === undefined) counts = new Map([[first, i]]);
+    counts?.set(size, (counts.get(size) ?? 0) + 1);
+  }
+  if (counts === undefined) return first;
+  const most = Math.max(...counts.values());
+  if (current !== undefined && counts.get(current) === most) return current;
+  return [...counts].find(([, count]) => count === most)?.[0] ?? first;
 }
 
 function maxBlocks({ maxPrefixTokensToMatch, maxPrefixBlocksToMatch }: Parameters, block: number): number {
@@ -87,11 +117,12 @@ export function approxPrefixProducer(type: string, stability: "alpha" | "beta"):
         .labels(context.name, type);
       /** Hashes of the request that is being decided, one list for each prompt. */
       let prompts: number[][] = [];
+      let known: number | undefined;
       let block = MIN_BLOCK_TOKENS;
       return {
         produce: (cycle) => {
           const { request, candidates, candidateCount, endpoints } = cycle;
-          block = blockTokens(given, endpoints, candidates[0] ?? 0);
+          block = known = blockTokens(given, cycle, known);
           const seed = chainSeed(request.targetModel, request.body.cacheSalt);
           const most = maxBlocks(given, block);
           prompts = tokens.of(cycle).prompts.map((prompt) => blockKeys(prompt, seed, block, most));

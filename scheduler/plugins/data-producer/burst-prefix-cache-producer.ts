@@ -18,13 +18,8 @@ interface Assignment {
   readonly generation: number;
 }
 
-/** Holds requests for a moment, so that equal prompts of a burst meet on one endpoint. */
-export const burstPrefixCacheProducer = definePlugin({
-  type: "burst-prefix-cache-producer",
-  kinds: ["data-producer"],
-  stability: "alpha",
-  description: "Holds requests for a moment, so that those of a burst with equal prompts meet on one endpoint.",
-  parameters: object({
+const parameters = object(
+  {
     windowDurationMs: integer({
       doc: "How long the first request of a burst waits.",
       default: 100,
@@ -41,7 +36,26 @@ export const burstPrefixCacheProducer = definePlugin({
     }),
     maxBatchSize: integer({ doc: "Requests of a burst; -1: any number.", default: 1000, min: -1 }),
     balanceBy: choice({ doc: "What is spread evenly.", default: "requests", of: ["requests", "tokens"] }),
-  }),
+  },
+  {
+    check: ({ maxPrefixTokensToMatch: tokens, blockSizeTokens: block, ...limits }, path, report) => {
+      for (const name of ["maxPerReplica", "maxBatchSize"] as const)
+        if (limits[name] === 0)
+          report.error({ path: `${path}.${name}`, value: 0, cause: "lets nothing through", remedy: "give -1 or ≥ 1" });
+      if (tokens === 0 || tokens >= block) return;
+      const remedy = `give 0 or at least ${block}`;
+      report.error({ path: `${path}.maxPrefixTokensToMatch`, value: tokens, cause: "is less than a block", remedy });
+    },
+  },
+);
+
+/** Holds requests for a moment, so that equal prompts of a burst meet on one endpoint. */
+export const burstPrefixCacheProducer = definePlugin({
+  type: "burst-prefix-cache-producer",
+  kinds: ["data-producer"],
+  stability: "alpha",
+  description: "Holds requests for a moment, so that those of a burst with equal prompts meet on one endpoint.",
+  parameters,
   consumes: () => [{ key: TOKENIZED_PROMPT, producer: "token-producer" }],
   produces: [PREFIX_MATCH],
   create: (given, context) => {

@@ -36,6 +36,25 @@ function service(answer: (url: string, body: unknown) => unknown) {
   return { asked, fetch };
 }
 
+describe("approx-prefix-cache-producer: block size", () => {
+  const blockSizeTokens = (pool: readonly number[]): number => {
+    const bench = pluginOf("approx-prefix-cache-producer", undefined, {
+      pool: pool.map((cacheBlockSize) => ({ cacheBlockSize, cacheNumBlocks: 100 })),
+    });
+    bench.produce();
+    return bench.pipeline.data(PREFIX_MATCH, "approx-prefix-cache-producer").of(bench.cycle).blockSizeTokens;
+  };
+  test.each([
+    [[16, 16, 16], 64],
+    [[16, 32, 64], 64],
+    [[128, 256, 256], 256],
+    [[256, 128, 0], 256],
+    [[0, 0, 0], 64],
+  ])("engines with %j", (pool, expected) => {
+    expect(blockSizeTokens(pool)).toBe(expected);
+  });
+});
+
 describe("token-producer with a vLLM server", () => {
   const tokens = (bench: Bench) => bench.pipeline.data(TOKENIZED_PROMPT, "token-producer").of(bench.cycle);
 

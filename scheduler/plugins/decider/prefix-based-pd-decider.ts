@@ -25,8 +25,9 @@ export const prefixBasedPdDecider = definePlugin({
         const { tokenCount } = tokens.of(cycle);
         if (nonCachedTokens === 0 || slot < 0 || tokenCount < Math.max(promptTokens, nonCachedTokens)) return false;
         const { cachedBlocks, blockSizeTokens, totalBlocks } = match.of(cycle);
-        if (totalBlocks === 0) return false;
-        return tokenCount - (cachedBlocks[slot] ?? 0) * blockSizeTokens >= nonCachedTokens;
+        // A prompt shorter than a block has nothing to match: all of it is uncached.
+        const cached = totalBlocks === 0 ? 0 : (cachedBlocks[slot] ?? 0) * blockSizeTokens;
+        return tokenCount - cached >= nonCachedTokens;
       },
     };
   },

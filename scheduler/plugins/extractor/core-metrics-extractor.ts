@@ -1,7 +1,23 @@
-import { list, object, required, text } from "../../framework/parameters.ts";
+import { type Field, list, object, required, text } from "../../framework/parameters.ts";
 import { definePlugin } from "../../framework/plugin.ts";
+import { metricText } from "./metric-text.ts";
 
-const spec = (doc: string) => text({ doc: `${doc}: name{label=value,…}.`, default: "" });
+const RESERVED = "default";
+
+/** Name of an engine. */
+function engineName(): Field<string> {
+  const inner = required(text({ doc: "Engine.", default: "", nonEmpty: true }));
+  return {
+    ...inner,
+    read: (value, path, report) => {
+      if (value === RESERVED) {
+        const remedy = "name the engine, and give that name in defaultEngine";
+        report.error({ path, value, cause: "is a reserved name", remedy });
+      }
+      return inner.read(value, path, report);
+    },
+  };
+}
 
 /** Which metrics of which engine mean what. */
 export const coreMetricsExtractor = definePlugin({
@@ -15,20 +31,20 @@ export const coreMetricsExtractor = definePlugin({
     defaultEngine: text({ doc: "Engine of pods without that label.", default: "vllm" }),
     engineConfigs: list(
       object({
-        name: required(text({ doc: "Engine.", default: "", nonEmpty: true })),
-        queuedRequestsSpec: spec("Waiting requests"),
-        runningRequestsSpec: spec("Running requests"),
-        kvUsageSpec: spec("KV cache usage, 0–1"),
-        loraSpec: spec("LoRA state"),
-        cacheInfoSpec: spec("Cache configuration"),
+        name: engineName(),
+        queuedRequestsSpec: metricText("Waiting requests"),
+        runningRequestsSpec: metricText("Running requests"),
+        kvUsageSpec: metricText("KV cache usage, 0–1"),
+        loraSpec: metricText("LoRA state"),
+        cacheInfoSpec: metricText("Cache configuration"),
         cacheBlockSizeLabelName: text({ doc: "Its label of the block size.", default: "" }),
         cacheNumBlocksLabelName: text({ doc: "Its label of the number of blocks.", default: "" }),
-        cacheBlockSizeSpec: spec("Block size"),
-        cacheNumBlocksSpec: spec("Number of blocks"),
+        cacheBlockSizeSpec: metricText("Block size"),
+        cacheNumBlocksSpec: metricText("Number of blocks"),
         customMetrics: list(
           object({
             attributeKey: required(text({ doc: "Name of the attribute.", default: "", nonEmpty: true })),
-            metricSpec: required(spec("Its metric")),
+            metricSpec: required(metricText("Its metric")),
           }),
           { doc: "Attributes besides." },
         ),

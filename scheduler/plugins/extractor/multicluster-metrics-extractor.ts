@@ -1,5 +1,6 @@
-import { object, text } from "../../framework/parameters.ts";
+import { object } from "../../framework/parameters.ts";
 import { definePlugin } from "../../framework/plugin.ts";
+import { metricText } from "./metric-text.ts";
 
 /** Load of other clusters. */
 export const multiclusterMetricsExtractor = definePlugin({
@@ -9,7 +10,7 @@ export const multiclusterMetricsExtractor = definePlugin({
   description: "Takes queue and KV cache of a cluster out of its scheduler's metrics.",
   handledBy: "the metrics scraper",
   parameters: object({
-    kvCacheUtilizationMetric: text({ doc: "KV cache usage.", default: "llm_d_epp_average_kv_cache_utilization" }),
-    queueSizeMetric: text({ doc: "Waiting requests.", default: "llm_d_epp_average_queue_size" }),
+    kvCacheUtilizationMetric: metricText("KV cache usage", "llm_d_epp_average_kv_cache_utilization"),
+    queueSizeMetric: metricText("Waiting requests", "llm_d_epp_average_queue_size"),
   }),
 });

@@ -25,7 +25,7 @@ export const selector = object({
   matchExpressions: list(expression, { doc: "Expressions that must hold." }),
 });
 
-const TERM = /^(?:(!?)([\w./-]+)|([\w./-]+)\s*(==?|!=)\s*([\w.-]*)|([\w./-]+)\s+(in|notin)\s+\(([^)]*)\))$/;
+const TERM = /^(?:(!?)([\w./-]+)|([\w./-]+)\s*(==?|!=)\s*([\w.-]*)|([\w./-]+)\s+(in|notin)\s*\(([^)]*)\))$/;
 
 /** A selector in the form of `kubectl -l`: `a=b,c!=d,e in (f,g),h,!i`; undefined for any other text. */
 export function parseSelectorText(text: string): LabelSelector | undefined {

@@ -90,7 +90,8 @@ function decodeFirst(stages: Stages, wantsPrefill: Ask, wantsEncode: Ask): Profi
     for (const [stage, wants] of [[stages.encode, wantsEncode] as const, [stages.prefill, wantsPrefill] as const]) {
       if (!profiles.includes(stage) || results.has(stage)) continue;
       if (wants(cycle, decode)) {
-        cycle.peerSlot = decode;
+        // KV blocks travel from prefill to decode; encoders may be anywhere.
+        cycle.peerSlot = stage === stages.prefill ? decode : -1;
         return [stage];
       }
       results.skip(stage);

@@ -99,7 +99,10 @@ describe("disagg-profile-handler", () => {
     const { setHeaders } = decide({ handler, others: [ALWAYS], pool: [role("decode")] });
     expect(setHeaders).toEqual([]);
     const refusal = refusalOf({ handler, others: [ALWAYS], pool: [role("encode")] });
-    expect([refusal.httpStatus, refusal.message]).toEqual([429, expect.stringContaining("decode workers")]);
+    expect([refusal.httpStatus, refusal.droppedReason]).toEqual([429, "rejected-saturated"]);
+    expect(refusal.message).toBe(
+      "failed to find target endpoint: failed to find available decode workers: no endpoints available for the given request",
+    );
   });
 
   test("what the client sent of its headers is removed", () => {

@@ -178,6 +178,45 @@ describe("session-affinity-scorer", () => {
     ]);
   });
 
+  test("signed tokens count only with their signature", () => {
+    const environment = { SESSION_KEY: "secret" };
+    const encodedEndpointHeaderConfig = { signingKeyEnv: "SESSION_KEY" };
+    const bench = pluginOf("session-affinity-scorer", { encodedEndpointHeaderConfig }, { environment });
+    const ask = (token: string): readonly number[] => {
+      bench.begin(benchRequest({ headers: new Map([["x-session-token", token]]) }));
+      return bench.scores();
+    };
+    const [[, token] = ["", ""]] = bench.plugin.onResponseHeaders?.(bench.decide(1), new Map(), undefined) ?? [];
+    expect(ask(token)).toEqual([0, 1, 0]);
+    for (const forged of [TOKEN, `${TOKEN}.`, token.replace(/^./, "Y"), `${token}A`])
+      expect(ask(forged)).toEqual([0, 0, 0]);
+    expect(() => pluginOf("session-affinity-scorer", { encodedEndpointHeaderConfig })).toThrow(
+      "SESSION_KEY is not set",
+    );
+  });
+
+  test("an id moves when the remembered profile had not its endpoint, whatever other profiles had", () => {
+    const bench = pluginOf("session-affinity-scorer", { strategy: "session_id" });
+    const headers = new Map([["x-session-id", "s"]]);
+    const scoreIn = (profile: string, slots: readonly number[]): number[] => {
+      const scores = new Float64Array(slots.length);
+      bench.cycle.profile = profile;
+      bench.plugin.score?.(bench.cycle, Int32Array.from(slots), slots.length, scores);
+      return [...scores];
+    };
+    bench.begin(benchRequest({ headers }));
+    bench.decide(1);
+    bench.begin(benchRequest({ headers }));
+    expect(scoreIn("default", [0, 1, 2])).toEqual([0, 1, 0]);
+    expect(scoreIn("prefill", [0, 2])).toEqual([0, 0]);
+    bench.decide(2);
+    bench.begin(benchRequest({ headers }));
+    expect(scoreIn("default", [0, 2])).toEqual([0, 0]);
+    bench.decide(2);
+    bench.begin(benchRequest({ headers }));
+    expect(scoreIn("default", [0, 1, 2])).toEqual([0, 0, 1]);
+  });
+
   test("an id stays with its endpoint until that is gone or the id is idle", () => {
     const bench = pluginOf("session-affinity-scorer", { strategy: "session_id" });
     const ask = (slot: number, atMs: number): readonly number[] => {

@@ -5,6 +5,9 @@ import { definePlugin } from "../../framework/plugin.ts";
 import { keep } from "../filter/keeping.ts";
 import { selectorOrText } from "../filter/selector.ts";
 
+const TYPE = "disaggregatedset-rollout-screener";
+/** Revisions that get a series. */
+const MAX_REVISIONS = 100;
 const REVISION_LABEL = "disaggregatedset.x-k8s.io/revision";
 const ROLE_LABEL = "disaggregatedset.x-k8s.io/role";
 
@@ -74,7 +77,7 @@ function draw(shares: ReadonlyMap<string, number>, random: Random): string | und
 
 /** Spreads requests over the whole revisions of a DisaggregatedSet during a rollout. */
 export const disaggregatedsetRolloutScreener = definePlugin({
-  type: "disaggregatedset-rollout-screener",
+  type: TYPE,
   kinds: ["screener", "response-header"],
   stability: "alpha",
   description: "Keeps requests of a DisaggregatedSet within one whole revision during a rollout.",
@@ -85,8 +88,23 @@ export const disaggregatedsetRolloutScreener = definePlugin({
     const noMatch = context.metrics.counter({
       name: "llm_d_epp_disaggregatedset_strict_header_no_match_total",
       help: "Requests that asked for a label value that no endpoint has.",
-      labels: ["plugin_name", "selector"],
+      labels: ["plugin_type", "plugin_name", "selector"],
     });
+    const shareOf = context.metrics.gauge({
+      name: "llm_d_epp_disaggregatedset_revision_gating_share",
+      help: "Share of requests that each whole revision gets.",
+      labels: ["plugin_type", "plugin_name", "mode", "revision"],
+      maxSeries: MAX_REVISIONS,
+    });
+    let shown: readonly string[] = [];
+    /** Shows the shares of the revisions there are; those of former ones go. */
+    const show = (shares: ReadonlyMap<string, number>): void => {
+      const total = [...shares.values()].reduce((sum, share) => sum + share, 0);
+      for (const revision of shown) if (!shares.has(revision)) shareOf.remove(TYPE, context.name, mode, revision);
+      for (const [revision, share] of shares)
+        shareOf.labels(TYPE, context.name, mode, revision).set(total === 0 ? 0 : share / total);
+      shown = [...shares.keys()];
+    };
     const labelsOf = ({ endpoints }: Cycle, slot: number) => endpoints.metadata(slot).labels;
     const count = (cycle: Cycle, slots: Int32Array, length: number): Counts => {
       const counts = new Map<string, Map<string, number>>();
@@ -101,6 +119,7 @@ export const disaggregatedsetRolloutScreener = definePlugin({
     };
     const gate = (cycle: Cycle, slots: Int32Array, length: number, isStrict: boolean): number => {
       const shares = revisionShares(count(cycle, slots, length), revisionGating);
+      show(shares);
       const only = isStrict ? undefined : draw(shares, cycle.random);
       return keep(slots, length, (slot) => {
         const revision = labelsOf(cycle, slot)[revisionLabelKey] ?? "";
@@ -117,7 +136,7 @@ export const disaggregatedsetRolloutScreener = definePlugin({
         for (const { name, headerName, labelKey } of asked) {
           const wanted = cycle.request.headers.get(headerName.toLowerCase());
           left = keep(slots, left, (slot) => labelsOf(cycle, slot)[labelKey] === wanted);
-          if (left === 0) noMatch.labels(context.name, name).inc();
+          if (left === 0) noMatch.labels(TYPE, context.name, name).inc();
         }
         return left;
       },
