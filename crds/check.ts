@@ -52,7 +52,11 @@ function checkFields(object: JsonObject, old: JsonObject | undefined): Findings 
   const { errors, warnings } =
     textAt(object, "kind") === "LLMInferenceServiceConfig"
       ? validateConfig(hub)
-      : validateService(hub, old === undefined ? undefined : convert(old, HUB));
+      : validateService(
+          hub,
+          old === undefined ? undefined : convert(old, HUB),
+          textAt(object, "apiVersion")?.replace(`${GROUP}/`, ""),
+        );
   return { errors: errors.map(path), warnings };
 }
 

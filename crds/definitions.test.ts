@@ -8,7 +8,6 @@ import { foreignDefinitions } from "./foreign.ts";
 import { at, isObject, listAt, textAt } from "./json.ts";
 import { createStructural, type Structural } from "./schema/structural.ts";
 import { formatFieldError, type Json, type JsonObject, type JsonSchema } from "./schema/types.ts";
-import { validateService } from "./validation.ts";
 
 const structurals = new Map<string, Structural>();
 for (const crd of [...customResourceDefinitions(), ...foreignDefinitions()])
@@ -105,56 +104,5 @@ describe("custom resource definitions", () => {
           .validate({ apiVersion: kind.apiVersion, kind: kind.kind, metadata: { name: "x" } })
           .every((error) => error.kind === "Required"),
       ).toBe(true);
-  });
-});
-
-describe("validation", () => {
-  const service = (spec: JsonObject): JsonObject => ({
-    apiVersion: "serving.kserve.io/v1alpha2",
-    kind: "LLMInferenceService",
-    metadata: { name: "s" },
-    spec: { model: { uri: "hf://a/b" }, ...spec },
-  });
-  const paths = (spec: JsonObject, old?: JsonObject): string[] =>
-    validateService(service(spec), old === undefined ? undefined : service(old)).errors.map((error) => error.path);
-
-  test.each<[string, JsonObject, string[]]>([
-    ["an ordinary service", { replicas: 2, router: { route: {}, gateway: {}, scheduler: {} } }, []],
-    ["refs and spec", { router: { route: { http: { refs: [{ name: "r" }], spec: {} } } } }, ["spec.router.route.http"]],
-    [
-      "own routes on a managed gateway",
-      { router: { route: { http: { refs: [{ name: "r" }] } }, gateway: {} } },
-      ["spec.router.route.http.refs"],
-    ],
-    ["workers without parallelism", { worker: {} }, ["spec.worker"]],
-    ["data without dataLocal", { parallelism: { data: 2 } }, ["spec.parallelism.dataLocal"]],
-    ["both kinds of parallelism", { parallelism: { data: 2, dataLocal: 1, pipeline: 2 } }, ["spec.parallelism"]],
-    [
-      "replicas and scaling",
-      { replicas: 1, scaling: { maxReplicas: 2, keda: { triggers: [{ type: "cpu" }] } } },
-      ["spec.scaling"],
-    ],
-    [
-      "an empty inline config",
-      { router: { scheduler: { config: { inline: {} } } } },
-      ["spec.router.scheduler.config.inline"],
-    ],
-    ["weight without group", { router: { route: { weight: 1 } } }, ["spec.router.route.group"]],
-    [
-      "all at once",
-      { worker: {}, router: { scheduler: { replicas: 0 }, route: { group: "g" } } },
-      ["spec.router.route.weight", "spec.worker", "spec.router.scheduler.replicas"],
-    ],
-    [
-      "adapters of one name",
-      { model: { uri: "hf://a/b", name: "m", lora: { adapters: [{ name: "x" }, { name: "x" }, { name: "m" }, {}] } } },
-      ["spec.model.lora.adapters[1].name", "spec.model.lora.adapters[2].name", "spec.model.lora.adapters[3].name"],
-    ],
-  ])("%s", (_name, spec, expected) => expect(paths(spec)).toEqual(expected));
-
-  test("the size of an instance cannot change", () => {
-    const pipeline = (size: number): JsonObject => ({ parallelism: { pipeline: size } });
-    expect(paths(pipeline(2), pipeline(2))).toEqual([]);
-    expect(paths(pipeline(4), pipeline(2))).toEqual(["spec.parallelism"]);
   });
 });

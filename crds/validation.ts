@@ -1,7 +1,8 @@
-import { at, listAt, numberAt, objectAt, textAt } from "./json.ts";
+import { at, listAt, objectAt, textAt } from "./json.ts";
 import type { Json, JsonObject } from "./schema/types.ts";
 import { checkDevices } from "./validation/devices.ts";
 import { Collector, type Findings, WORKLOADS } from "./validation/findings.ts";
+import { checkModel, checkModelTypes } from "./validation/model.ts";
 import { checkScaling, checkScalingModes } from "./validation/scaling.ts";
 import { checkScheduler, checkSchedulerReplicas } from "./validation/scheduler.ts";
 import { warnAboutName, warnAboutNoEffect } from "./validation/warnings.ts";
@@ -13,13 +14,13 @@ const steps = (path: string): string[] => path.split(".");
 
 /**
  * Checks what the schema of an LLMInferenceService (v1alpha2) cannot say: fields that exclude or need each other, and what
- * may not change (`old`: the stored object, on updates). The rules and paths are those of KServe's webhook; an object that
- * is being deleted passes.
+ * may not change (`old`: the stored object, on updates). The rules and paths are those of KServe's webhook, which differ where
+ * the object came in another version (`writtenAs`); an object that is being deleted passes.
  */
-export function validateService(object: JsonObject, old?: JsonObject): Findings {
+export function validateService(object: JsonObject, old?: JsonObject, writtenAs?: string): Findings {
   const found = new Collector();
   if (old !== undefined && at(object, "metadata", "deletionTimestamp") !== undefined) return found;
-  checkRoute(found, object);
+  checkRoute(found, object, writtenAs === "v1alpha1");
   checkTraffic(found, object);
   for (const path of WORKLOADS) {
     const workload = objectAt(object, ...steps(path));
@@ -29,9 +30,8 @@ export function validateService(object: JsonObject, old?: JsonObject): Findings 
   }
   checkScalingModes(found, object);
   checkScheduler(found, object);
-  checkAdapters(found, object);
+  checkModel(found, object);
   checkDevices(found, object);
-  checkConfidential(found, object);
   if (old === undefined) warnAboutName(found, object);
   else checkImmutable(found, object, old);
   warnAboutNoEffect(found, object);
@@ -48,10 +48,11 @@ export function validateConfig(object: JsonObject): Findings {
       "a config cannot build on other configs; name them in the service's baseRefs",
     );
   checkSchedulerReplicas(found, object);
+  checkModelTypes(found, object);
   return found;
 }
 
-function checkRoute(found: Collector, object: JsonObject): void {
+function checkRoute(found: Collector, object: JsonObject, isFirstVersion: boolean): void {
   const router = objectAt(object, "spec", "router");
   const http = objectAt(router, "route", "http");
   const refs = listAt(http, "refs");
@@ -69,14 +70,16 @@ function checkRoute(found: Collector, object: JsonObject): void {
     );
   const parents = listAt(inline, "parentRefs");
   if (parents.length === 0 || gateways.length === 0) return;
-  if (sameReferences(parents, gateways)) {
+  if (sameReferences(parents, gateways) && !isFirstVersion) {
     found.warn("spec.router.route.http.spec.parentRefs repeats spec.router.gateway.refs and can be left out");
     return;
   }
   found.add(
     "Invalid",
     "spec.router.route.http.spec",
-    "its parentRefs differ from spec.router.gateway.refs: remove one of them",
+    isFirstVersion
+      ? "parentRefs and spec.router.gateway.refs exclude each other in v1alpha1: remove one of them"
+      : "its parentRefs differ from spec.router.gateway.refs: remove one of them",
     { parentRefs: [...parents] },
   );
 }
@@ -101,38 +104,6 @@ function checkTraffic(found: Collector, object: JsonObject): void {
   if (weight === undefined) return found.add("Required", `${path}.weight`, "a member of a group needs a weight");
   if (listAt(route, "http", "refs").length > 0)
     found.add("Invalid", `${path}.group`, "a group needs a managed route: remove spec.router.route.http.refs", group);
-}
-
-function checkAdapters(found: Collector, object: JsonObject): void {
-  const path = "spec.model.lora";
-  for (const name of ["maxRank", "maxAdapters", "maxCpuAdapters"]) {
-    const value = numberAt(object, "spec", "model", "lora", name);
-    if (value !== undefined && value < 1) found.add("Invalid", `${path}.${name}`, "must be at least 1", value);
-  }
-  const base = textAt(object, "spec", "model", "name") ?? textAt(object, "metadata", "name");
-  const seen = new Map<string, number>();
-  listAt(object, "spec", "model", "lora", "adapters").forEach((adapter, index) => {
-    const name = textAt(adapter, "name") ?? "";
-    const place = `${path}.adapters[${index}].name`;
-    if (name === "") return found.add("Required", place, "an adapter needs a name");
-    if (name === "." || name === "..") found.add("Invalid", place, "must not be a path", name);
-    if (name === base) found.add("Invalid", place, "must differ from the name of the base model", name);
-    const earlier = seen.get(name);
-    if (earlier !== undefined) found.add("Invalid", place, `is the name of adapters[${earlier}] too`, name);
-    else seen.set(name, index);
-  });
-}
-
-const KEY_BROKER_ID = /^kbs:\/\/\/[\w.-]+\/[\w.-]+\/[\w.-]+$/;
-
-function checkConfidential(found: Collector, object: JsonObject): void {
-  if (at(object, "spec", "model", "confidential", "enabled") !== true) return;
-  const uri = textAt(object, "spec", "model", "uri") ?? "";
-  const scheme = /^(oci|pvc):/.exec(uri)?.[1];
-  if (scheme !== undefined) found.warn(`spec.model.confidential has no effect on ${scheme}:// models`);
-  const id = textAt(object, "spec", "model", "confidential", "resourceId") ?? "";
-  if (id !== "" && !KEY_BROKER_ID.test(id))
-    found.add("Invalid", "spec.model.confidential.resourceId", "must have the form kbs:///repository/type/tag", id);
 }
 
 function checkImmutable(found: Collector, object: JsonObject, old: JsonObject): void {

@@ -72,11 +72,23 @@ function decimalText(nano: bigint, exponents: boolean): string {
  */
 export function canonicalQuantity(text: string): string {
   const nano = parseQuantity(text);
-  if (nano === undefined) return text;
+  return nano === undefined ? text : writtenLike(text, nano);
+}
+
+/** Sum of two quantities in the suffixes of the first, as Kubernetes adds them; undefined where one is none. */
+export function addQuantities(text: string, other: string): string | undefined {
+  const [left, right] = [parseQuantity(text), parseQuantity(other)];
+  if (left === undefined || right === undefined) return undefined;
+  return writtenLike(left === 0n ? other : text, left + right);
+}
+
+/** A value in the family of suffixes that a text uses: exponents, powers of 1024, or of 1000. */
+function writtenLike(text: string, nano: bigint): string {
   if (nano === 0n) return "0";
   if (/[eE][+-]?\d+$/.test(text)) return decimalText(nano, true);
   const small = nano < 1024n * NANO && nano > -1024n * NANO;
   if (!text.endsWith("i") || small) return decimalText(nano, false);
-  const { rest, count } = withoutFactors(quantityUnits(text) ?? 0n, 1024n, BINARY_SUFFIXES.length);
+  const units = (nano + (nano > 0n ? NANO - 1n : 0n)) / NANO;
+  const { rest, count } = withoutFactors(units, 1024n, BINARY_SUFFIXES.length);
   return `${rest}${BINARY_STEPS[count]}`;
 }

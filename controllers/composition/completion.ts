@@ -91,12 +91,17 @@ function completeScheduler(spec: JsonObject, names: ChildNames, referenced: Refe
   });
 }
 
-const variantCost = (scaling: JsonObject): JsonObject =>
-  editAt(scaling, ["wva"], (wva) => withDefaults(wva, { variantCost: "10.0" }));
+function completeScaling(scaling: JsonObject): JsonObject {
+  const costed = editAt(withDefaults(scaling, { minReplicas: 1 }), ["wva"], (wva) =>
+    withDefaults(wva, { variantCost: "10.0" }),
+  );
+  const fallback = (value: JsonObject): JsonObject => withDefaults(value, { behavior: "static" });
+  return editAt(editAt(costed, ["keda", "fallback"], fallback), ["wva", "keda", "fallback"], fallback);
+}
 
 /** Defaults that KServe's CRD writes before merging, where they hide what a lower layer says; here they come last. */
 function completeWorkload(workload: JsonObject): JsonObject {
-  const scaled = editAt(workload, ["scaling"], (scaling) => variantCost(withDefaults(scaling, { minReplicas: 1 })));
+  const scaled = editAt(workload, ["scaling"], completeScaling);
   return editAt(scaled, ["kvCacheOffloading"], (offloading) => withDefaults(offloading, { evictionPolicy: "lru" }));
 }
 

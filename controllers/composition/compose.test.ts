@@ -8,6 +8,7 @@ import { parseYaml, parseYamlDocuments } from "../../kube/yaml.ts";
 import { compose } from "./compose.ts";
 import { checkConfig } from "./config-check.ts";
 import { defaultGlobalConfig } from "./global-config.ts";
+import { managedDevices } from "./managed-devices.ts";
 import { at, listAt, objectAt } from "../../crds/json.ts";
 import type { AppliedConfig, Composed, Composition, CompositionFailure } from "./types.ts";
 
@@ -149,6 +150,23 @@ describe("templates", () => {
     const spec = { baseRefs: [{ name: "a" }], model: { uri: "u" }, annotations: { text } };
     const result = composed({ ...manifest, spec }, { configs });
     expect(at(result.spec, "annotations", "text")).toBe("demo ns1 8 {{ raw false ns1/demo-inference-pool");
+  });
+
+  test.each([
+    ['{{ index .Labels "none" }}|{{ index .Spec.Labels "none" }}', "|"],
+    [
+      "{{ len .Spec.Router.Gateway.Refs }}{{ range .Spec.Model.LoRA.Adapters }}{{ .Name }}={{ .URI }};{{ end }}",
+      "0a=hf://x;",
+    ],
+    ["{{ range .Spec.Template.Containers }}{{ .Name }}/{{ .Image }}/{{ .Resources.Limits }}{{ end }}", "main/i/map[]"],
+    ["{{ .Spec.Template.ServiceAccountName }}.{{ .Spec.Replicas }}.{{ len .Spec.Template.Volumes }}", ".<nil>.0"],
+    ["{{ .Spec.Router.Route.Group }}{{ if .Spec.Model.Confidential }}x{{ end }}", "g"],
+    ['{{ index .Spec.Template.NodeSelector "none" }}{{ if .Spec.Template.HostNetwork }}x{{ end }}', ""],
+  ])("what is not set is Go's zero value: %s", (text, expected) => {
+    const preset = config("kserve-config-llm-template", "{template: {containers: [{name: main, image: i}]}}");
+    const manifest = demo(`{annotations: {text: ${JSON.stringify(text)}}, router: {gateway: {}, route: {group: g}},
+      model: {uri: u, lora: {adapters: [{name: a, uri: 'hf://x'}]}}}`);
+    expect(at(composed(manifest, { configs: [preset] }).spec, "annotations", "text")).toBe(expected);
   });
 
   test("values need no escaping", () => {
@@ -328,6 +346,17 @@ describe("managed devices", () => {
     expect(listAt(spec, "template", "resourceClaims")).toEqual([
       { name: "managed-device", resourceClaimTemplateName: "demo-managed-dra" },
     ]);
+  });
+
+  test("blanks around values do not count, nor does a blank number", () => {
+    const more = {
+      "serving.kserve.io/exp-dra-device-class": " gpu ",
+      "serving.kserve.io/exp-dra-device-count": " ",
+      "serving.kserve.io/exp-dra-container-name": " side ",
+      "serving.kserve.io/exp-dra-cel-selector": "\n  a == b \n\n",
+    };
+    expect(managedDevices(more)).toEqual({ deviceClass: "gpu", count: 1, container: "side", selectors: ["a == b"] });
+    expect(claims(at(composed(demo("{}", more)).spec, "template"))).toEqual(["managed-device"]);
   });
 
   test("need a positive number", () => {

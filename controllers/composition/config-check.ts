@@ -5,8 +5,19 @@ import { renderSpec } from "./render.ts";
 import { templateData } from "./template-data.ts";
 import type { CompositionError } from "./types.ts";
 
-const CONTAINER: JsonObject = { containers: [{ name: "main" }] };
-const METADATA = { name: "test-llm-preset", namespace: "test-llm-preset-test", labels: {}, annotations: {} };
+const POD: JsonObject = {
+  containers: [{ name: "kserve-container", image: "image", ports: [{ containerPort: 8000, protocol: "TCP" }] }],
+};
+const METADATA = {
+  name: "test-llm-preset",
+  namespace: "test-llm-preset-test",
+  labels: {
+    "app.kubernetes.io/name": "test-llm-preset",
+    "app.kubernetes.io/instance": "test-llm-preset",
+    "app.kubernetes.io/component": "inference",
+  },
+  annotations: { "serving.kserve.io/model-uri": "llama" },
+};
 
 /**
  * The service that configs are tried on (KServe v0.20): it has what most services have. Tracing, KV-cache offloading, scaling
@@ -16,13 +27,13 @@ const SAMPLE: JsonObject = {
   model: { uri: "llama", name: "llama" },
   replicas: 2,
   parallelism: { data: 4, dataLocal: 2, tensor: 1, expert: true },
-  template: CONTAINER,
-  worker: CONTAINER,
-  prefill: { replicas: 1, parallelism: { tensor: 1, pipeline: 1 }, template: CONTAINER },
+  template: POD,
+  worker: POD,
+  prefill: { replicas: 1, parallelism: { tensor: 1, pipeline: 1 }, template: POD },
   router: {
     route: { http: { refs: [{ name: "route" }] } },
     gateway: { refs: [{ name: "gateway", namespace: METADATA.namespace }] },
-    scheduler: { pool: { ref: { name: "pool" } }, template: CONTAINER },
+    scheduler: { pool: { ref: { name: "pool" } }, template: POD },
   },
 };
 

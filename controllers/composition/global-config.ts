@@ -233,13 +233,18 @@ function credentialSettings(section: Section): CredentialSettings {
     typeof value === "string" && value !== "" ? [[key, value] as const] : [],
   );
   const { s3AccessKeyIDName, s3SecretAccessKeyName, ...rest } = Object.fromEntries(s3);
+  // Without the key everything is as in the ConfigMap that KServe ships.
+  const shipped = (text: string, fallback: string): string => (section.present ? fallback : text);
   const gcsFile = section.object("gcs")["gcsCredentialFileName"];
   return {
-    secretNameAnnotation: section.string("storageSecretNameAnnotation", ""),
+    secretNameAnnotation: section.string(
+      "storageSecretNameAnnotation",
+      shipped("serving.kserve.io/storageSecretName", ""),
+    ),
     gcsCredentialFileName:
       typeof gcsFile === "string" && gcsFile !== "" ? gcsFile : "gcloud-application-credentials.json",
-    s3AccessKeyIdName: s3AccessKeyIDName ?? "awsAccessKeyID",
-    s3SecretAccessKeyName: s3SecretAccessKeyName ?? "awsSecretAccessKey",
+    s3AccessKeyIdName: s3AccessKeyIDName ?? shipped("AWS_ACCESS_KEY_ID", "awsAccessKeyID"),
+    s3SecretAccessKeyName: s3SecretAccessKeyName ?? shipped("AWS_SECRET_ACCESS_KEY", "awsSecretAccessKey"),
     s3: rest,
   };
 }

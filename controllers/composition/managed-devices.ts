@@ -28,14 +28,17 @@ type Annotations = Readonly<Record<string, string>>;
 
 /** The devices that the annotations of a service ask for; undefined where they name no device class. */
 export function managedDevices(annotations: Annotations = {}): ManagedDevices | undefined {
-  const deviceClass = annotations[ANNOTATIONS.deviceClass] ?? "";
+  const read = (annotation: string): string => annotations[annotation]?.trim() ?? "";
+  const deviceClass = read(ANNOTATIONS.deviceClass);
   if (deviceClass === "") return undefined;
-  const lines = (annotations[ANNOTATIONS.selectors] ?? "").split("\n").map((line) => line.trim());
+  const lines = read(ANNOTATIONS.selectors)
+    .split("\n")
+    .map((line) => line.trim());
   return {
     deviceClass,
-    count: Number(annotations[ANNOTATIONS.count] ?? "1"),
+    count: Number(read(ANNOTATIONS.count) || "1"),
     selectors: lines.filter((line) => line !== ""),
-    container: annotations[ANNOTATIONS.container] || "main",
+    container: read(ANNOTATIONS.container) || "main",
   };
 }
 

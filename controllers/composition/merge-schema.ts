@@ -19,24 +19,43 @@ function keyed(key: string, properties: Readonly<Record<string, JsonSchema>> = {
   };
 }
 
-const CONTAINERS = keyed("name", {
+const CONTAINER_FIELDS: Readonly<Record<string, JsonSchema>> = {
   env: keyed("name"),
   ports: keyed("containerPort"),
   volumeMounts: keyed("mountPath"),
   volumeDevices: keyed("devicePath"),
   resources: object({ limits: MAP, requests: MAP }),
+};
+
+/** How the fields of one container merge. */
+export const CONTAINER_MERGE_SCHEMA: JsonSchema = object(CONTAINER_FIELDS);
+
+const CONTAINERS = keyed("name", CONTAINER_FIELDS);
+
+/** Labels that select: a key with an empty value selects too. */
+const SELECTOR = object({ matchLabels: MAP });
+
+const VOLUMES = keyed("name", {
+  csi: object({ volumeAttributes: MAP }),
+  flexVolume: object({ options: MAP }),
+  ephemeral: object({
+    volumeClaimTemplate: object({
+      metadata: object({ labels: MAP, annotations: MAP }),
+      spec: object({ selector: SELECTOR }),
+    }),
+  }),
 });
 
 const POD = object({
   containers: CONTAINERS,
   initContainers: CONTAINERS,
   ephemeralContainers: CONTAINERS,
-  volumes: keyed("name"),
+  volumes: VOLUMES,
   resourceClaims: keyed("name"),
   imagePullSecrets: keyed("name"),
   schedulingGates: keyed("name"),
   hostAliases: keyed("ip"),
-  topologySpreadConstraints: keyed("topologyKey"),
+  topologySpreadConstraints: keyed("topologyKey", { labelSelector: SELECTOR }),
   nodeSelector: MAP,
   overhead: MAP,
 });
@@ -49,7 +68,7 @@ const SCHEDULER = object({
   template: POD,
   tokenizer: object({ template: POD }),
   config: object({ inline: WHOLE }),
-  pool: object({ spec: object({ selector: object({ matchLabels: MAP }) }) }),
+  pool: object({ spec: object({ selector: SELECTOR }) }),
   scorerPlugins: keyed("name", { parameters: WHOLE }),
   pickerPlugin: object({ parameters: WHOLE }),
 });

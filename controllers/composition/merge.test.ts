@@ -15,6 +15,8 @@ const merge = (...texts: readonly string[]): JsonObject =>
 
 /** A pod with one container `main` of these fields. */
 const main = (fields: string): string => `template: {containers: [{name: main, ${fields}}]}`;
+const fallback = (failures: string): string =>
+  `scaling: {keda: {fallback: {failureThreshold: ${failures}, replicas: 2}}}`;
 const pod = (fields: string): string => `template: {${fields}}`;
 
 /** Base, override, result. */
@@ -194,6 +196,20 @@ const CASES: readonly (readonly [string, string, string, string])[] = [
     main('env: [{name: A, value: "1"}]'),
     main('env: [{name: A, value: ""}]'),
     main('env: [{name: A, value: "1"}]'),
+  ],
+  ["zero counts where it is always written", "{}", fallback("0"), fallback("0")],
+  ["zero of a fallback goes over a number", fallback("3"), fallback("0"), fallback("0")],
+  [
+    "empty values of a volume's settings count",
+    "{}",
+    pod('volumes: [{name: v, csi: {driver: d, readOnly: false, volumeAttributes: {a: ""}}}]'),
+    pod('volumes: [{name: v, csi: {driver: d, readOnly: false, volumeAttributes: {a: ""}}}]'),
+  ],
+  [
+    "a label with an empty value selects",
+    "{}",
+    pod('topologySpreadConstraints: [{topologyKey: z, labelSelector: {matchLabels: {a: ""}}}]'),
+    pod('topologySpreadConstraints: [{topologyKey: z, labelSelector: {matchLabels: {a: ""}}}]'),
   ],
   [
     "scorers by name",

@@ -1,7 +1,7 @@
 import { StrategicMergeError, strategicMerge } from "../../crds/schema/strategic-merge.ts";
 import type { Json, JsonObject, JsonSchema } from "../../crds/schema/types.ts";
 import { isObject } from "../../crds/json.ts";
-import { SPEC_MERGE_SCHEMA } from "./merge-schema.ts";
+import { CONTAINER_MERGE_SCHEMA, SPEC_MERGE_SCHEMA } from "./merge-schema.ts";
 
 /** One layer of a spec: a preset, a base ref or the service itself. */
 export interface Layer {
@@ -38,12 +38,15 @@ const ZERO_IS_ABSENT: ReadonlySet<string> = new Set([
   "failureThreshold",
 ]);
 
+/** Objects in which such numbers and booleans are always written, or are pointers. */
+const ZERO_COUNTS_IN: ReadonlySet<string> = new Set(["fallback", "csi", "azureDisk"]);
+
 /** Texts that are pointers in Kubernetes' Go types: there the empty text means something. */
 const EMPTY_TEXT_COUNTS: ReadonlySet<string> = new Set(["runtimeClassName", "storageClassName"]);
 
-function isAbsent(key: string, value: Json): boolean {
+function isAbsent(holder: string, key: string, value: Json): boolean {
   if (value === "") return !EMPTY_TEXT_COUNTS.has(key);
-  if (value === 0 || value === false) return ZERO_IS_ABSENT.has(key);
+  if (value === 0 || value === false) return ZERO_IS_ABSENT.has(key) && !ZERO_COUNTS_IN.has(holder);
   return Array.isArray(value) && value.length === 0;
 }
 
@@ -73,7 +76,7 @@ function chooseMember(field: string, patch: JsonObject): JsonObject {
 
 function listPatch(field: string, list: readonly Json[], schema: JsonSchema | undefined): Json[] {
   if (schema?.["x-kubernetes-patch-merge-key"] === undefined) return [...list];
-  return list.map((item) => (isObject(item) ? chooseMember(field, objectPatch(item, schema.items)) : item));
+  return list.map((item) => (isObject(item) ? chooseMember(field, objectPatch(field, item, schema.items)) : item));
 }
 
 function valuePatch(field: string, value: Json, schema: JsonSchema | undefined): Json {
@@ -81,7 +84,7 @@ function valuePatch(field: string, value: Json, schema: JsonSchema | undefined):
   if (!isObject(value)) return value;
   if (schema?.additionalProperties !== undefined || schema?.["x-kubernetes-preserve-unknown-fields"] === true)
     return value;
-  return chooseMember(field, objectPatch(value, schema));
+  return chooseMember(field, objectPatch(field, value, schema));
 }
 
 /** A field of users may have any name, also one that objects of JavaScript have by themselves. */
@@ -96,10 +99,10 @@ function setField(target: JsonObject, key: string, value: Json): void {
   else target[key] = value;
 }
 
-function objectPatch(value: JsonObject, schema: JsonSchema | undefined): JsonObject {
+function objectPatch(holder: string, value: JsonObject, schema: JsonSchema | undefined): JsonObject {
   const patch: JsonObject = {};
   for (const [key, item] of Object.entries(value))
-    if (!isAbsent(key, item)) setField(patch, key, valuePatch(key, item, propertyOf(schema, key)));
+    if (!isAbsent(holder, key, item)) setField(patch, key, valuePatch(key, item, propertyOf(schema, key)));
   return patch;
 }
 
@@ -116,12 +119,22 @@ function mergeLayer(base: JsonObject, layer: Layer): JsonObject {
   if (isDeeper(layer.spec, MAX_DEPTH))
     throw new LayerError("spec", `${layer.label}: spec is nested deeper than ${MAX_DEPTH} levels`);
   try {
-    const merged = strategicMerge(base, objectPatch(layer.spec, SPEC_MERGE_SCHEMA), SPEC_MERGE_SCHEMA);
+    const merged = strategicMerge(base, objectPatch("spec", layer.spec, SPEC_MERGE_SCHEMA), SPEC_MERGE_SCHEMA);
     return isObject(merged) ? merged : {};
   } catch (error) {
     if (!(error instanceof StrategicMergeError)) throw error;
     throw new LayerError(`spec.${error.path}`, `${layer.label}: spec.${error.message}`);
   }
+}
+
+/** Merges a container over another one, by the rules by which layers merge. */
+export function mergeContainer(base: JsonObject, override: JsonObject): JsonObject {
+  const merged = strategicMerge(
+    base,
+    objectPatch("container", override, CONTAINER_MERGE_SCHEMA),
+    CONTAINER_MERGE_SCHEMA,
+  );
+  return isObject(merged) ? merged : base;
 }
 
 /**

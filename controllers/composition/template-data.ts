@@ -1,5 +1,6 @@
-import type { Json, JsonObject } from "../../crds/schema/types.ts";
-import { Pointer, Struct, formatValue } from "../../templates/engine/values.ts";
+import type { Json, JsonObject, JsonSchema } from "../../crds/schema/types.ts";
+import { SPEC_SCHEMAS } from "../../crds/service-fields.ts";
+import { Pointer, Struct, TextMap, formatValue } from "../../templates/engine/values.ts";
 import type { Value } from "../../templates/engine/values.ts";
 import type { GlobalConfig } from "./global-config.ts";
 import { isObject } from "../../crds/json.ts";
@@ -13,23 +14,42 @@ export interface TemplateGlobals {
   readonly inferencePool: string;
 }
 
-/** Fields of a spec whose keys are free: Go maps. */
-const MAPS: ReadonlySet<string> = new Set([
-  "labels",
-  "annotations",
-  "nodeSelector",
-  "matchLabels",
-  "limits",
-  "requests",
-  "overhead",
-]);
+/** Schema of what `.Spec` is: it tells maps and lists from structs, and mistyped names from fields that are not set. */
+const SPEC = SPEC_SCHEMAS.v1alpha2;
+/** Adapters are models themselves, which their schema does not say. */
+const ADAPTERS: JsonSchema = { type: "array", items: SPEC.properties?.["model"] ?? {} };
 
 /** Numbers and booleans that templates test and that are no pointers in KServe's Go types. */
 const PLAIN_FIELDS: ReadonlySet<string> = new Set(["expert"]);
 
-function textMap(map: Readonly<Record<string, Json>>): ReadonlyMap<string, Value> {
-  return new Map(
-    Object.entries(map).map(([key, value]) => [key, typeof value === "string" ? value : goValue(key, value)]),
+/** Texts that are no pointers there: not set, they print as nothing. */
+const PLAIN_TEXTS: ReadonlySet<string> = new Set([
+  "uri",
+  "value",
+  "image",
+  "workingDir",
+  "imagePullPolicy",
+  "terminationMessagePath",
+  "terminationMessagePolicy",
+  "serviceAccountName",
+  "serviceAccount",
+  "nodeName",
+  "hostname",
+  "subdomain",
+  "schedulerName",
+  "priorityClassName",
+  "dnsPolicy",
+  "restartPolicy",
+  "subPath",
+  "subPathExpr",
+]);
+
+/** Objects that are no pointers there: not set, they are there without fields. */
+const PLAIN_STRUCTS: ReadonlySet<string> = new Set(["model", "resources"]);
+
+function textMap(map: Readonly<Record<string, Json>>): TextMap {
+  return new TextMap(
+    Object.entries(map).map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)]),
   );
 }
 
@@ -38,52 +58,35 @@ function scalar(value: string | number | boolean): Value {
   return Number.isSafeInteger(value) ? BigInt(value) : value;
 }
 
-function goValue(key: string, value: Json): Value {
+const propertySchema = (key: string, schema: JsonSchema | undefined): JsonSchema | undefined =>
+  key === "adapters" ? ADAPTERS : schema?.properties?.[key];
+
+function goValue(key: string, value: Json, schema: JsonSchema | undefined): Value {
   if (value === null) return new Pointer(key, undefined);
-  if (Array.isArray(value)) return value.map((item) => goValue(key, item));
-  if (isObject(value)) return MAPS.has(key) ? textMap(value) : goStruct(key, value);
+  if (Array.isArray(value)) return value.map((item) => goValue(key, item, schema?.items));
+  if (isObject(value))
+    return schema?.additionalProperties === undefined ? goStruct(key, value, schema) : textMap(value);
   if (typeof value === "string" || PLAIN_FIELDS.has(key)) return scalar(value);
   return new Pointer(typeof value === "number" ? "int32" : "bool", scalar(value));
 }
 
-const WORKLOAD_FIELDS: readonly string[] = [
-  "replicas",
-  "parallelism",
-  "template",
-  "worker",
-  "labels",
-  "annotations",
-  "scaling",
-  "kvCacheOffloading",
-  "rolloutStrategy",
-];
+/** The zero value of Go's type for a field that is not set. */
+function notSet(name: string, key: string, schema: JsonSchema | undefined): Value {
+  if (PLAIN_FIELDS.has(key)) return false;
+  if (PLAIN_TEXTS.has(key)) return "";
+  if (PLAIN_STRUCTS.has(key)) return goStruct(key, {}, schema);
+  if (schema?.additionalProperties !== undefined) return textMap({});
+  return schema?.type === "array" ? [] : new Pointer(name, undefined);
+}
 
-/** Fields of the structs that presets read, by the field that holds them: any other name there is a mistake. */
-const KNOWN_FIELDS: ReadonlyMap<string, readonly string[]> = new Map(
-  Object.entries({
-    spec: [...WORKLOAD_FIELDS, "model", "storageInitializer", "prefill", "router", "tracing", "baseRefs"],
-    prefill: WORKLOAD_FIELDS,
-    model: ["uri", "name", "lora"],
-    lora: ["maxRank", "maxAdapters", "maxCpuAdapters", "adapters"],
-    parallelism: ["tensor", "pipeline", "data", "dataLocal", "dataRPCPort", "expert"],
-    router: ["route", "gateway", "ingress", "scheduler"],
-    route: ["http"],
-    scheduler: [
-      "replicas",
-      "labels",
-      "annotations",
-      "template",
-      "pool",
-      "config",
-      "tokenizer",
-      "scorerPlugins",
-      "pickerPlugin",
-    ],
-  }),
-);
+const keysOf = new WeakMap<JsonSchema, ReadonlyMap<string, string>>();
 
-function isKnown(holder: string, key: string): boolean {
-  return KNOWN_FIELDS.get(holder)?.some((field) => field.toLowerCase() === key) ?? true;
+/** Names of a schema's properties by their small letters; undefined where any name may be one. */
+function knownKeys(schema: JsonSchema | undefined): ReadonlyMap<string, string> | undefined {
+  if (schema?.properties === undefined) return undefined;
+  const known = keysOf.get(schema) ?? new Map(Object.keys(schema.properties).map((key) => [key.toLowerCase(), key]));
+  keysOf.set(schema, known);
+  return known;
 }
 
 const goName = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);
@@ -92,11 +95,11 @@ const goName = (name: string): string => name.charAt(0).toUpperCase() + name.sli
 const MAX_STRUCT_TEXT = 1000;
 
 /** Go prints structs field by field; nobody builds on that text, of which only the beginning is made. */
-function structText(value: JsonObject): string {
+function structText(value: JsonObject, schema: JsonSchema | undefined): string {
   const parts: string[] = [];
   let length = 0;
   for (const [key, item] of Object.entries(value)) {
-    const part = formatValue(goValue(key, item)).slice(0, MAX_STRUCT_TEXT);
+    const part = formatValue(goValue(key, item, propertySchema(key, schema))).slice(0, MAX_STRUCT_TEXT);
     length += part.length;
     parts.push(part);
     if (length > MAX_STRUCT_TEXT) return `{${parts.join(" ")} …`;
@@ -106,18 +109,20 @@ function structText(value: JsonObject): string {
 
 /**
  * A JSON object as a Go struct, by the name of the field that holds it. Go's names of Kubernetes fields differ from the JSON
- * names only in capitals (`LoRA`, `lora`), so that they are compared without. A field that is not set is a nil pointer.
+ * names only in capitals (`LoRA`, `lora`), so that they are compared without. A field that is not set has Go's zero value.
  */
-function goStruct(holder: string, value: JsonObject): Struct {
-  const fields = new Map(Object.entries(value).map(([key, item]) => [key.toLowerCase(), { key, item }]));
+function goStruct(holder: string, value: JsonObject, schema: JsonSchema | undefined): Struct {
+  const fields = new Map(Object.keys(value).map((key) => [key.toLowerCase(), key]));
+  const known = knownKeys(schema);
   const field = (name: string): Value | undefined => {
     const wanted = name.toLowerCase();
-    if (!/^\p{Lu}/u.test(name) || !isKnown(holder, wanted)) return undefined;
-    const found = fields.get(wanted);
-    if (found !== undefined) return goValue(found.key, found.item);
-    return PLAIN_FIELDS.has(wanted) ? false : new Pointer(name, undefined);
+    const key = known === undefined ? (fields.get(wanted) ?? name) : known.get(wanted);
+    if (!/^\p{Lu}/u.test(name) || key === undefined) return undefined;
+    const property = propertySchema(key, schema);
+    const item = Object.hasOwn(value, key) ? value[key] : undefined;
+    return item === undefined ? notSet(name, key, property) : goValue(key, item, property);
   };
-  return new Struct(goName(holder), field, () => structText(value));
+  return new Struct(goName(holder), field, () => structText(value, schema));
 }
 
 function struct(typeName: string, fields: Readonly<Record<string, Value>>): Struct {
@@ -154,8 +159,8 @@ export function templateData(
   return struct("LLMInferenceService", {
     ...fields,
     ObjectMeta: struct("ObjectMeta", fields),
-    Spec: goStruct("spec", spec),
-    Status: goStruct("status", {}),
+    Spec: goStruct("spec", spec, SPEC),
+    Status: goStruct("status", {}, undefined),
     GlobalConfig: globalConfig(globals),
   });
 }

@@ -30,14 +30,23 @@ function downloadsAll(livePod: JsonObject | undefined): boolean {
   return live !== undefined && named(live["env"], PATTERNS) === undefined;
 }
 
+/**
+ * The ServiceAccount whose Secrets the download uses: that of the scheduler. One that the operator makes is a copy of the
+ * model servers', or of `default`: the original is there from the first pass on.
+ */
+function credentialAccount(pass: Pass): string {
+  const own = serviceAccountOf(objectAt(pass.spec, "router", "scheduler", "template"));
+  if (own !== undefined && own !== pass.names.schedulerServiceAccount) return own;
+  return serviceAccountOf(objectAt(pass.spec, "template")) ?? "default";
+}
+
 /** The pod spec with the files that a tokenizer reads of the model; downloads use the scheduler's ServiceAccount. */
 export function withTokenizerModel(
   pass: Pass,
   pod: JsonObject,
   options: Omit<ArtifactOptions, "credentials">,
 ): JsonObject {
-  const own = serviceAccountOf(objectAt(pass.spec, "router", "scheduler", "template"));
-  const key = { namespace: pass.namespace, name: own ?? pass.names.schedulerServiceAccount };
+  const key = { namespace: pass.namespace, name: credentialAccount(pass) };
   const serviceAccount = asJson(pass.cluster.find(KINDS.ServiceAccount, key));
   const credentials = { serviceAccount, reason: options.reason };
   const attached = withModelArtifacts(pass, pod, { ...options, credentials });

@@ -1,27 +1,27 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { at, objectAt, textAt } from "../../crds/json.ts";
-import { parseQuantity } from "../../kube/quantity.ts";
+import { addQuantities, canonicalQuantity } from "../../kube/quantity.ts";
+import { withCanonicalQuantities } from "../composition/quantities.ts";
 import { objectsOf } from "../json-edit.ts";
 import { MAIN_CONTAINER, editContainer, mount, withMount, withVolume } from "./pod.ts";
 
 const EPHEMERAL = "ephemeral-storage";
 
 function tierVolume(name: string, fileSystem: Json | undefined): JsonObject | undefined {
-  const size = at(fileSystem, "emptyDir", "size");
+  const size = sizeOf(fileSystem);
   if (objectAt(fileSystem, "emptyDir") !== undefined)
     return { name, emptyDir: size === undefined ? {} : { sizeLimit: size } };
   const spec = objectAt(fileSystem, "pvc", "spec");
-  if (spec !== undefined) return { name, ephemeral: { volumeClaimTemplate: { spec } } };
+  if (spec !== undefined) return { name, ephemeral: { volumeClaimTemplate: { spec: withCanonicalQuantities(spec) } } };
   const claim = textAt(fileSystem, "pvc", "ref", "name");
   return claim === undefined ? undefined : { name, persistentVolumeClaim: { claimName: claim } };
 }
 
-/** Sum of two quantities in whole units: a plain number unless one side is absent. */
-function added(current: Json | undefined, size: string): string {
-  if (typeof current !== "string" && typeof current !== "number") return size;
-  const [left, right] = [parseQuantity(String(current)), parseQuantity(size)];
-  return left === undefined || right === undefined ? size : String((left + right) / 1_000_000_000n);
-}
+/** A quantity may be written as a number. */
+const quantityText = (value: Json | undefined): string | undefined =>
+  typeof value === "string" || typeof value === "number" ? canonicalQuantity(String(value)) : undefined;
+
+const sizeOf = (fileSystem: Json | undefined): string | undefined => quantityText(at(fileSystem, "emptyDir", "size"));
 
 function withRequest(container: JsonObject, size: string): JsonObject {
   const requests = objectAt(container, "resources", "requests") ?? {};
@@ -29,7 +29,7 @@ function withRequest(container: JsonObject, size: string): JsonObject {
     ...container,
     resources: {
       ...objectAt(container, "resources"),
-      requests: { ...requests, [EPHEMERAL]: added(requests[EPHEMERAL], size) },
+      requests: { ...requests, [EPHEMERAL]: addQuantities(quantityText(requests[EPHEMERAL]) ?? "0", size) ?? size },
     },
   };
 }
@@ -41,7 +41,7 @@ export function withKvCacheVolumes(pod: JsonObject, offloading: Json | undefined
     const fileSystem = at(tier, "fileSystem");
     const volume = tierVolume(name, fileSystem);
     if (volume === undefined) return result;
-    const size = textAt(fileSystem, "emptyDir", "size");
+    const size = sizeOf(fileSystem);
     const subPath = textAt(fileSystem, "pvc", "ref", "path") ?? "";
     return editContainer(withVolume(result, volume), MAIN_CONTAINER, (main) =>
       withMount(

@@ -38,7 +38,7 @@ function linkScript(path: string): string {
 }
 
 /** The shared volume lies above the model: the link is made in it. */
-const SHARED_PATH = posix.dirname(MODEL_PATH);
+const sharedMount = (path: string): JsonObject => mount(MODEL_VOLUME, posix.dirname(path));
 
 function modelcarContainer(pass: Pass, image: string, path: string): JsonObject {
   const { modelcarCpu: cpu, modelcarMemory: memory, modelcarUid } = pass.global.storageInitializer;
@@ -49,7 +49,7 @@ function modelcarContainer(pass: Pass, image: string, path: string): JsonObject 
     resources: { limits: { cpu, memory }, requests: { cpu, memory } },
     securityContext: modelcarUid === undefined ? undefined : { runAsUser: modelcarUid },
     terminationMessagePolicy: "FallbackToLogsOnError",
-    volumeMounts: [mount(MODEL_VOLUME, SHARED_PATH)],
+    volumeMounts: [sharedMount(path)],
   });
 }
 
@@ -82,7 +82,7 @@ function modelcarAttached(pass: Pass, pod: JsonObject, image: string, { target, 
         env: putNamed(main["env"], env("MODEL_INIT_MODE", "async")),
         ...(uid === undefined ? {} : { securityContext: { ...objectAt(main["securityContext"]), runAsUser: uid } }),
       },
-      mount(MODEL_VOLUME, SHARED_PATH),
+      sharedMount(target.path),
     ),
   );
   const shared = withVolume({ ...withMain, shareProcessNamespace: true }, { name: MODEL_VOLUME, emptyDir: {} });

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { DOWNLOADED_SCHEMES, MODEL_SCHEMES } from "../../crds/model-schemes.ts";
 import type { StringMap } from "../labels.ts";
 import { PassError } from "../llminferenceservice/pass.ts";
 
@@ -8,10 +9,10 @@ export type ModelSource =
   | { readonly kind: "image"; readonly reference: string; readonly native: boolean }
   | { readonly kind: "download"; readonly scheme: string; readonly uri: string };
 
-/** Schemes that the storage initializer downloads. */
-const DOWNLOADED = new Set(["hf", "s3", "gs", "ms", "https"]);
-
 const LOCAL_MODEL = "internal.serving.kserve.io/localmodel";
+
+const invalid = (reason: string, field: string, uri: string, remedy: string): PassError =>
+  new PassError(reason, `${field}: invalid model URI: ${uri}: ${remedy}`);
 
 function volumeSource(rest: string): ModelSource {
   const slash = rest.indexOf("/");
@@ -23,17 +24,16 @@ function volumeSource(rest: string): ModelSource {
 /** Reads a model or adapter URI. Throws `PassError` for a malformed one or an unknown scheme; `field` says where it stands. */
 export function parseModelUri(uri: string, field: string, reason: string): ModelSource {
   const split = uri.indexOf("://");
-  if (split < 0)
-    throw new PassError(
-      reason,
-      `${field}: invalid model URI: ${uri}: a scheme such as hf:// or pvc:// must come first`,
-    );
+  if (split < 0) throw invalid(reason, field, uri, "a scheme such as hf:// or pvc:// must come first");
   const [scheme, rest] = [uri.slice(0, split), uri.slice(split + 3)];
+  if (scheme === "pvc" && /^(\/|$)/.test(rest))
+    throw invalid(reason, field, uri, "a PersistentVolumeClaim must be named, as in pvc://claim/path");
+  if (rest === "") throw invalid(reason, field, uri, `say what to load, as in ${scheme}://place/model`);
   if (scheme === "pvc") return volumeSource(rest);
   if (scheme === "oci") return { kind: "image", reference: rest, native: false };
   if (scheme === "oci+native") return { kind: "image", reference: rest, native: true };
-  if (DOWNLOADED.has(scheme)) return { kind: "download", scheme, uri };
-  const known = ["pvc", "oci", "oci+native", ...DOWNLOADED].map((name) => `${name}://`).join(", ");
+  if (DOWNLOADED_SCHEMES.includes(scheme)) return { kind: "download", scheme, uri };
+  const known = MODEL_SCHEMES.map((name) => `${name}://`).join(", ");
   throw new PassError(reason, `${field}: unsupported schema in model URI: ${uri}: use one of ${known}`);
 }
 

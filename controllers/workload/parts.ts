@@ -45,7 +45,7 @@ export function workloadPart(pass: Pass, part: PartName): WorkloadPart | undefin
       worker: isMain ? COMPONENTS.worker : COMPONENTS.prefillWorker,
       leader: isMain ? COMPONENTS.leader : COMPONENTS.prefillLeader,
     },
-    podLabels: { ...specLabels(pass, ...path), ...inheritedLabels(pass) },
+    podLabels: { ...inheritedLabels(pass), ...specLabels(pass, ...path) },
     podAnnotations: { ...inheritedAnnotations(pass), ...specAnnotations(pass, ...path) },
     tracedAs: isMain ? TRACED.decode : TRACED.prefill,
   };

@@ -1,5 +1,6 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
-import { at, objectAt, textAt } from "../../crds/json.ts";
+import { at, textAt } from "../../crds/json.ts";
+import { mergeContainer } from "../composition/merge.ts";
 import { compact, named, objectsOf } from "../json-edit.ts";
 import type { Pass } from "../llminferenceservice/pass.ts";
 import { env, withEnv } from "./pod.ts";
@@ -38,25 +39,11 @@ function confidentialEnv(pass: Pass): readonly JsonObject[] {
   ];
 }
 
-/** The user's env entries replace ours of the same name; the others follow. */
-function mergedEnv(own: readonly JsonObject[], user: readonly JsonObject[]): JsonObject[] {
-  const replaced = own.map((variable) => user.find((other) => other["name"] === variable["name"]) ?? variable);
-  return [...replaced, ...user.filter((variable) => !own.some((other) => other["name"] === variable["name"]))];
-}
-
+/** What it downloads whereto is not the user's to say. */
 function overridden(container: JsonObject, override: JsonObject | undefined): JsonObject {
   if (override === undefined) return container;
-  const { args: _args, command: _command, env: userEnv, volumeMounts, resources: userResources, ...rest } = override;
-  const merged = mergedEnv(objectsOf(container["env"]), objectsOf(userEnv));
-  const limits = { ...objectAt(container, "resources", "limits"), ...objectAt(userResources, "limits") };
-  const requests = { ...objectAt(container, "resources", "requests"), ...objectAt(userResources, "requests") };
-  return {
-    ...container,
-    ...rest,
-    ...(merged.length > 0 ? { env: merged } : {}),
-    resources: { ...objectAt(container, "resources"), ...objectAt(userResources), limits, requests },
-    volumeMounts: [...objectsOf(container["volumeMounts"]), ...objectsOf(volumeMounts)],
-  };
+  const { args: _args, command: _command, ...rest } = override;
+  return mergeContainer(container, rest);
 }
 
 /**

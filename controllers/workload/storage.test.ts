@@ -64,6 +64,9 @@ describe("where a model comes from", () => {
   test.each([
     ["no-scheme", /invalid model URI: no-scheme/],
     ["ftp://x", /unsupported schema in model URI: ftp:\/\/x/],
+    ["pvc://", /invalid model URI: pvc:\/\/: a PersistentVolumeClaim must be named/],
+    ["pvc:///path", /invalid model URI/],
+    ["oci://", /invalid model URI: oci:\/\//],
   ])("%s is refused", (uri, message) => {
     const { status, names } = run({ name: "s", spec: { model: { uri } } });
     expect(conditionsOf(status)).toContain("MainWorkloadReady: False ReconcileSingleNodeWorkloadError");
@@ -100,6 +103,25 @@ describe("where a model comes from", () => {
         { name: "MORE", value: "1" },
       ]),
     );
+  });
+
+  test("the user's own initializer merges as a patch: mounts by path, variables by name", () => {
+    const own = {
+      name: "storage-initializer",
+      env: [{ name: "CONFIDENTIAL_ENABLED", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } }],
+      volumeMounts: [
+        { name: "cache", mountPath: "/cache" },
+        { name: "fast", mountPath: "/mnt/models" },
+      ],
+      resources: { requests: { cpu: "2" } },
+      securityContext: { runAsUser: 5 },
+    };
+    const model = { uri: "hf://a/b", confidential: { enabled: true } };
+    const initializer = initializerOf(podFor({ spec: { model, template: { initContainers: [own] } } }));
+    expect(initializer["volumeMounts"]).toEqual(own.volumeMounts);
+    expect(listAt(initializer, "env")[0]).toEqual(own.env[0]);
+    expect(objectAt(initializer, "resources", "requests")).toEqual({ cpu: "2", memory: "100Mi" });
+    expect(initializer["securityContext"]).toEqual({ runAsUser: 5 });
   });
 
   test("an image in use stays when the configured one changes", () => {
@@ -143,10 +165,10 @@ describe("credentials for downloads", () => {
     ],
     [
       "S3",
-      { awsAccessKeyID: "a", awsSecretAccessKey: "s" },
+      { AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "s" },
       [
-        { name: "AWS_ACCESS_KEY_ID", ...from("cred", "awsAccessKeyID") },
-        { name: "AWS_SECRET_ACCESS_KEY", ...from("cred", "awsSecretAccessKey") },
+        { name: "AWS_ACCESS_KEY_ID", ...from("cred", "AWS_ACCESS_KEY_ID") },
+        { name: "AWS_SECRET_ACCESS_KEY", ...from("cred", "AWS_SECRET_ACCESS_KEY") },
       ],
     ],
     [
@@ -170,7 +192,7 @@ describe("credentials for downloads", () => {
   });
 
   test("of S3 follow the Secret's annotations in their order", () => {
-    const data = { awsAccessKeyID: "a", awsSecretAccessKey: "s" };
+    const data = { AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "s" };
     const prefix = "serving.kserve.io/s3-";
     const annotations = {
       [`${prefix}endpoint`]: "http://minio:9000",
@@ -199,7 +221,6 @@ describe("credentials for downloads", () => {
       spec: { ...spec, template },
       objects,
       annotations: { "serving.kserve.io/storageSecretName": "chosen" },
-      global: { credentials: { storageSecretNameAnnotation: "serving.kserve.io/storageSecretName" } },
     });
     expect(tokenOf(chosen)).toEqual({ name: "HF_TOKEN", ...from("chosen", "HF_TOKEN") });
   });

@@ -1,8 +1,8 @@
+import { MODEL_SCHEMES } from "../model-schemes.ts";
 import { objectAt, textAt } from "../json.ts";
 import type { JsonObject } from "../schema/types.ts";
 import type { Collector } from "./findings.ts";
 
-const SCHEMES = ["hf", "s3", "pvc", "oci", "oci+native"];
 /** What Services may be called (RFC 1035 label). */
 const SERVICE_NAME = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
 
@@ -23,9 +23,9 @@ export function warnAboutNoEffect(found: Collector, object: JsonObject): void {
 function warnAboutModel(found: Collector, object: JsonObject): void {
   const uri = textAt(object, "spec", "model", "uri") ?? "";
   const scheme = /^([\w.+-]+):\/\//.exec(uri)?.[1];
-  if (uri !== "" && (scheme === undefined || !SCHEMES.includes(scheme)))
+  if (uri !== "" && (scheme === undefined || !MODEL_SCHEMES.includes(scheme)))
     found.warn(
-      `spec.model.uri ${JSON.stringify(uri)} cannot be fetched: use one of ${SCHEMES.map((name) => `${name}://`).join(" ")}`,
+      `spec.model.uri ${JSON.stringify(uri)} cannot be fetched: use one of ${MODEL_SCHEMES.map((name) => `${name}://`).join(" ")}`,
     );
 }
 

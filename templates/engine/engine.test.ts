@@ -6,7 +6,7 @@ import { requireArguments, stringArgument } from "./functions.ts";
 import type { FunctionTable } from "./functions.ts";
 import type { TrimSet } from "./lexer.ts";
 import { renderTemplate } from "./render.ts";
-import { Pointer, Struct } from "./values.ts";
+import { Pointer, Struct, TextMap } from "./values.ts";
 import type { Value } from "./values.ts";
 
 const struct = (name: string, fields: Readonly<Record<string, Value>>): Struct =>
@@ -32,7 +32,7 @@ const DATA: Value = struct("Service", {
   NilName: new Pointer("string", undefined),
   Model: struct("Model", { Name: new Pointer("string", "opt"), URI: "hf://a/b" }),
   Spec: new Pointer("Spec", struct("Spec", { Tensor: 2n })),
-  Labels: new Map<string, Value>([
+  Labels: new TextMap([
     ["b", "2"],
     ["a", "1"],
   ]),

@@ -1,4 +1,4 @@
-import { Pointer, indirect, isList, isMap, isTrue, typeName } from "./values.ts";
+import { Pointer, TextMap, indirect, isList, isMap, isTrue, typeName } from "./values.ts";
 import type { Value } from "./values.ts";
 
 /** Why a function refuses its arguments; the evaluator adds place and expression. */
@@ -90,7 +90,7 @@ function indexOne(given: Value, key: Value): Value {
   if (!isMap(value)) throw new FunctionError(`can't index item of type ${typeName(given)}`);
   const name = indirect(key);
   if (typeof name !== "string") throw new FunctionError(`value has type ${typeName(key)}; should be string`);
-  return value.get(name) ?? (typeof [...value.values()][0] === "string" ? "" : null);
+  return value.get(name) ?? (value instanceof TextMap ? "" : null);
 }
 
 function slice(args: readonly Value[]): Value {

@@ -45,6 +45,9 @@ export class Struct {
   }
 }
 
+/** A Go map of texts: what it does not have is the empty text. */
+export class TextMap extends Map<string, string> {}
+
 /** Whether the value is a Go slice. */
 export function isList(value: Value): value is readonly Value[] {
   return Array.isArray(value);
