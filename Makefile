@@ -41,6 +41,9 @@ images: $(STAMP) ## Bundle the programs and assemble the images' root filesystem
 bench: $(STAMP) ## Run the benches, or those named in ARGS (ARGS=--help lists them)
 	@$(NODE) --no-warnings bench/run.ts $(ARGS)
 
+quickstart: $(STAMP) ## Install the chart on a real Kubernetes, send a completion through Envoy, write docs/quickstart.md
+	test/cluster/in-network.sh $(NODE) test/cluster/quickstart.ts --output docs/quickstart.md -v
+
 chart: $(STAMP) ## Write the complete Helm chart to dist/chart, and as an archive
 	$(NODE) charts/package.ts dist/chart
 	tar -czf dist/llmisvc-$$($(NODE) -p 'require("./package.json").version').tgz -C dist/chart llmisvc

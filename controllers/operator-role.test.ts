@@ -24,6 +24,8 @@ function rightsOf({ method, path, status }: Answered): readonly Right[] {
   const url = new URL(path, "http://server");
   const parts = url.pathname.split("/").filter((part) => part !== "");
   const [group, rest] = parts[0] === "api" ? ["", parts.slice(2)] : [parts[1] ?? "", parts.slice(3)];
+  // Discovery is for everybody who is authenticated.
+  if (rest.length === 0) return [];
   const namespaced = rest[0] === "namespaces" && rest.length > 2;
   const [resource = "", name, subresource] = namespaced ? rest.slice(2) : rest;
   const right: Right = {

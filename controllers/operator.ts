@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { FIELD_MANAGER } from "../kube/apply.ts";
 import { type EventRecorder, createEventRecorder } from "../kube/events.ts";
 import type { KubeClient } from "../kube/client.ts";
@@ -32,6 +33,8 @@ const LEASE = "llminferenceservice-kserve-controller-manager";
 const WORKERS = 8;
 const INSTALL_RETRY_MS = 1_000;
 const PRESET_SUFFIXES = wellKnownConfigs({ prefix: "" }).map(({ metadata }) => metadata.name);
+const OWN_KINDS = [KINDS.LLMInferenceService, KINDS.LLMInferenceServiceConfig] as const;
+const DISCOVERY_RETRY_MS = 200;
 const MIGRATION_RETRY_MS = 30_000;
 const CERTIFICATE_CHECK_MS = 3_600_000;
 
@@ -118,6 +121,7 @@ class RunningOperator implements Operator {
     await this.#cluster.whenSynced();
     this.#presetSet = this.#choosePresets();
     await this.#tryInstall(pair.authority);
+    await this.#whenDiscovered();
     this.#ready = true;
     this.#timers.push(setInterval(() => void this.#renew(), CERTIFICATE_CHECK_MS).unref());
     this.#lead();
@@ -180,6 +184,14 @@ class RunningOperator implements Operator {
       logger.warn("installing presets and webhooks failed; trying again", { error: describeError(error) });
       this.#timers.push(setTimeout(() => void this.#tryInstall(authority), INSTALL_RETRY_MS).unref());
     }
+  }
+
+  /** Clients find our kinds by discovery, which tells of a new definition some seconds after it is served. */
+  async #whenDiscovered(): Promise<void> {
+    const { client } = this.#options;
+    const { signal } = this.#stop;
+    for (const resource of OWN_KINDS)
+      while (!(await client.serves(resource, { signal }))) await pause(DISCOVERY_RETRY_MS, undefined, { signal });
   }
 
   async #renew(): Promise<void> {
@@ -268,7 +280,7 @@ class RunningOperator implements Operator {
   async #migrate(): Promise<void> {
     const { client, logger } = this.#options;
     const { signal } = this.#stop;
-    for (const resource of [KINDS.LLMInferenceService, KINDS.LLMInferenceServiceConfig])
+    for (const resource of OWN_KINDS)
       try {
         const { rewritten, dropped } = await migrateStorage(client, resource, { fieldManager: FIELD_MANAGER, signal });
         if (dropped.length > 0) logger.info("migrated storage", { kind: resource.kind, rewritten, from: [...dropped] });

@@ -9,6 +9,11 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of a raw read. */
+export interface RawOptions extends CallOptions {
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
 /** What a list or a watch selects. Without `namespace` it spans the cluster. */
 export interface Selection {
   readonly namespace?: string | undefined;
@@ -84,8 +89,8 @@ export interface KubeClient {
   watch(resource: Resource, options: WatchOptions): AsyncIterable<WatchEvent>;
   /** Whether the server serves the kind (discovery, one request; not cached). */
   serves(resource: Resource, options?: CallOptions): Promise<boolean>;
-  /** Any GET that answers JSON, such as `/version`. */
-  getRaw(path: string, options?: CallOptions): Promise<unknown>;
+  /** Any GET that answers JSON, such as `/version`; with further headers, of use where a proxy hands them on. */
+  getRaw(path: string, options?: RawOptions): Promise<unknown>;
 }
 
 /**

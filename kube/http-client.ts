@@ -6,6 +6,7 @@ import type {
   KubeClient,
   ListOptions,
   Patch,
+  RawOptions,
   Selection,
   WatchOptions,
   WriteOptions,
@@ -81,6 +82,7 @@ interface Request {
   readonly body?: unknown;
   readonly contentType?: string;
   readonly accept?: string;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -210,8 +212,8 @@ class RawJsonClient implements HttpKubeClient {
     }
   }
 
-  getRaw(path: string, options: CallOptions = {}): Promise<unknown> {
-    return this.#json({ action: `get ${path}`, method: "GET", path, signal: options.signal });
+  getRaw(path: string, { headers, signal }: RawOptions = {}): Promise<unknown> {
+    return this.#json({ action: `get ${path}`, method: "GET", path, headers, signal });
   }
 
   async #write(
@@ -249,6 +251,7 @@ class RawJsonClient implements HttpKubeClient {
     const { action, method, path, query = {}, contentType = "application/json", signal } = request;
     const body = request.body === undefined ? undefined : JSON.stringify(request.body);
     const headers = {
+      ...request.headers,
       accept: request.accept ?? "application/json",
       "user-agent": this.#options.userAgent ?? "llmisvc",
       ...(body === undefined ? {} : { "content-type": contentType, "content-length": String(Buffer.byteLength(body)) }),

@@ -4,6 +4,8 @@ import type { GroupVersionKind, KubeObject, ObjectKey } from "./types.ts";
 export interface Resource extends GroupVersionKind {
   readonly plural: string;
   readonly namespaced: boolean;
+  /** Version whose collection holds it where that is not its own: sub-resources may have a kind of another group. */
+  readonly servedIn?: string;
 }
 
 const namespaced = (apiVersion: string, kind: string, plural: string): Resource => ({
@@ -59,6 +61,8 @@ export const KINDS = {
   NetworkPolicy: namespaced("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
   ResourceClaimTemplate: namespaced("resource.k8s.io/v1", "ResourceClaimTemplate", "resourceclaimtemplates"),
   DeviceClass: cluster("resource.k8s.io/v1", "DeviceClass", "deviceclasses"),
+  /** Issues a token: created as sub-resource `token` of a ServiceAccount. */
+  TokenRequest: { ...namespaced("authentication.k8s.io/v1", "TokenRequest", "serviceaccounts"), servedIn: "v1" },
   TokenReview: cluster("authentication.k8s.io/v1", "TokenReview", "tokenreviews"),
   SubjectAccessReview: cluster("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews"),
   GatewayClass: cluster("gateway.networking.k8s.io/v1", "GatewayClass", "gatewayclasses"),
@@ -149,7 +153,7 @@ export function apiPath(apiVersion: string): string {
 /** URL path of a collection: of one namespace, or of the whole cluster when `namespace` is undefined. */
 export function collectionPath(resource: Resource, namespace?: string): string {
   const scope = resource.namespaced && namespace !== undefined ? `/namespaces/${encodeURIComponent(namespace)}` : "";
-  return `${apiPath(resource.apiVersion)}${scope}/${resource.plural}`;
+  return `${apiPath(resource.servedIn ?? resource.apiVersion)}${scope}/${resource.plural}`;
 }
 
 /** URL path of one object, or of a sub-resource (`status`, `scale`) of it. Throws where a namespace is missing. */

@@ -39,7 +39,7 @@ function serviceAccount(namespaceName: string): KubeObject {
 }
 
 /** A node that takes any pod: nothing here uses the resources it claims. */
-function node(): KubeObject {
+export function node(): KubeObject {
   const capacity = { cpu: "256", memory: "4Ti", pods: "10000", "nvidia.com/gpu": "1024" };
   return {
     apiVersion: "v1",
@@ -54,7 +54,8 @@ function node(): KubeObject {
   };
 }
 
-function gatewayClass(): KubeObject {
+/** The class of the Gateways that the playground's gateway serves. */
+export function gatewayClass(): KubeObject {
   return {
     apiVersion: KINDS.GatewayClass.apiVersion,
     kind: "GatewayClass",

@@ -12,11 +12,19 @@ import { type ControlPlane, type EmbeddedOptions, FIELD_MANAGER, embeddedControl
 import { field, numberAt, recordAt, recordsAt, textAt } from "./fields.ts";
 import { createGateway } from "./gateway/gateway.ts";
 import { OPERATOR_DEPLOYMENT, operatorObjects } from "./operator-objects.ts";
+import type { Entries } from "./pods/images.ts";
 import { createPodRunner } from "./pods/runner.ts";
 import { waitFor } from "./wait.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 const OPERATOR_START_MS = 60_000;
+
+/** Programs of this checkout that containers run as. */
+export const PROGRAMS: Entries = {
+  operator: `${ROOT}cmd/operator/main.ts`,
+  scheduler: `${ROOT}cmd/scheduler/main.ts`,
+  simulator: `${ROOT}cmd/simulator/main.ts`,
+};
 
 /** Told how a start goes on. */
 export interface StartProgress {
@@ -106,14 +114,10 @@ async function startRunner(options: PlaygroundOptions, client: KubeClient, plane
   writeFileSync(kubeconfig, plane.kubeconfig, { mode: 0o600 });
   const runner = await createPodRunner({
     client,
-    kubeconfig,
+    access: { kubeconfig },
     folder,
     logger: options.logger,
-    entries: {
-      operator: `${ROOT}cmd/operator/main.ts`,
-      scheduler: `${ROOT}cmd/scheduler/main.ts`,
-      simulator: `${ROOT}cmd/simulator/main.ts`,
-    },
+    entries: PROGRAMS,
     environment: { NODE_COMPILE_CACHE: `${ROOT}node_modules/.cache/llmisvc` },
     ...(plane.network === undefined ? {} : { network: plane.network }),
     ...(options.dataDir === undefined ? {} : { claims: resolve(options.dataDir, "claims") }),

@@ -98,4 +98,6 @@ test("metrics need a token whose user may read them", async () => {
     401, 401, 403, 200, 200,
   ]);
   expect(reviews).toEqual(["TokenReview", "TokenReview", "SubjectAccessReview", "TokenReview", "SubjectAccessReview"]);
+  const proxied = await fetch(`http://127.0.0.1:${metricsPort}/metrics`, { headers: { "x-metrics-token": "reader" } });
+  expect(proxied.status).toBe(200);
 });

@@ -2,6 +2,8 @@ import { createKubeClient, currentNamespace, loadKubeConfig } from "../../kube/h
 import type { KubeClient } from "../../kube/client.ts";
 import { KINDS } from "../../kube/resources.ts";
 import { KubeError, type KubeObject } from "../../kube/types.ts";
+import { TOKEN_HEADER } from "../../scheduler/server/metrics-server.ts";
+import { describeError } from "../../telemetry/log.ts";
 import {
   COMPONENT_LABEL,
   COMPONENTS,
@@ -17,6 +19,8 @@ export interface SchedulerQuery {
   readonly url: string | undefined;
   /** For `url`: a token for `Authorization: Bearer`. */
   readonly token: string | undefined;
+  /** `namespace/name` of the ServiceAccount whose token schedulers are shown that ask for one. */
+  readonly reader: string;
   /** Undefined: that of the context. */
   readonly namespace: string | undefined;
   readonly allNamespaces: boolean;
@@ -38,6 +42,7 @@ export interface SchedulerPages {
 export const QUERY_OPTIONS = {
   url: { type: "string" },
   token: { type: "string" },
+  reader: { type: "string", default: "kserve/llmisvc-metrics-reader" },
   namespace: { type: "string", short: "n" },
   "all-namespaces": { type: "boolean", short: "A", default: false },
   context: { type: "string" },
@@ -48,7 +53,9 @@ export const QUERY_USAGE = `  -n, --namespace NAME       namespace of the servic
   -A, --all-namespaces       look in all namespaces
   --context NAME             context of the kubeconfig
   --url URL                  metrics port of one scheduler, such as http://127.0.0.1:9090, in place of the cluster
-  --token TOKEN              bearer token for --url`;
+  --token TOKEN              bearer token for --url
+  --reader NAMESPACE/NAME    ServiceAccount by whose token schedulers are read that ask for one
+                             (default kserve/llmisvc-metrics-reader, which the chart makes)`;
 
 const METRICS_PORT = 9090;
 
@@ -60,7 +67,8 @@ export async function findSchedulers(query: SchedulerQuery): Promise<readonly Sc
   const client = createKubeClient(config);
   const { items } = await client.list(KINDS.Pod, { namespace, labelSelector: selectorOf(query.services) });
   const running = items.filter(({ status, metadata }) => isRunning(status) && metadata.deletionTimestamp === undefined);
-  if (running.length > 0) return running.map((pod) => pagesOf(client, pod));
+  const token = once(async () => await requestToken(client, query.reader));
+  if (running.length > 0) return running.map((pod) => pagesOf(client, pod, token));
   const of = query.services.length === 0 ? "" : ` of ${query.services.join(", ")}`;
   const where = namespace === undefined ? "any namespace" : `namespace ${namespace}`;
   throw new Error(`no running scheduler${of} in ${where}; name the namespace with -n, or use -A or --url`);
@@ -91,32 +99,63 @@ function pagesAt(url: string, token: string | undefined): SchedulerPages {
   };
 }
 
-function pagesOf(client: Pick<KubeClient, "getRaw">, { metadata, spec }: KubeObject): SchedulerPages {
+function pagesOf(
+  client: Pick<KubeClient, "getRaw">,
+  { metadata, spec }: KubeObject,
+  token: () => Promise<string>,
+): SchedulerPages {
   const { namespace = "", name, labels = {} } = metadata;
   const base = `/api/v1/namespaces/${namespace}/pods/${name}:${metricsPortOf(spec)}/proxy`;
+  const read = async (path: string): Promise<unknown> => {
+    try {
+      return await client.getRaw(`${base}${path}`);
+    } catch (error) {
+      if (!hasCode(error, 401)) throw error;
+      return await client.getRaw(`${base}${path}`, { headers: { [TOKEN_HEADER]: await token() } });
+    }
+  };
   return {
     name: `${namespace}/${name}`,
     service: labels[NAME_LABEL] ?? "",
     read: async (path) => {
       try {
-        return await client.getRaw(`${base}${path}`);
+        return await read(path);
       } catch (error) {
-        if (!(error instanceof KubeError)) throw error;
-        if (error.code === 404) return undefined;
-        if (error.code !== 401) throw new Error(`scheduler ${namespace}/${name}: ${error.message}`, { cause: error });
-        throw new Error(askForToken(namespace, name), { cause: error });
+        if (hasCode(error, 404)) return undefined;
+        const hint = hasCode(error, 401) || hasCode(error, 403) ? `; ${byPortForward(namespace, name)}` : "";
+        throw new Error(`scheduler ${namespace}/${name}: ${describeError(error)}${hint}`, { cause: error });
       }
     },
   };
 }
 
-/** The API server keeps tokens to itself, so a scheduler that asks who reads has to be reached without its proxy. */
-function askForToken(namespace: string, name: string): string {
+const hasCode = (error: unknown, code: number): boolean => error instanceof KubeError && error.code === code;
+
+/** Makes a value when it is first asked for. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
+}
+
+const TOKEN_SECONDS = 600;
+
+/** A short-lived token of the account that may read metrics: never one of the user's own, which may do more. */
+async function requestToken(client: Pick<KubeClient, "create">, reader: string): Promise<string> {
+  const [namespace, name = ""] = reader.split("/");
+  const { apiVersion, kind } = KINDS.TokenRequest;
+  const request = { apiVersion, kind, metadata: { namespace, name }, spec: { expirationSeconds: TOKEN_SECONDS } };
+  const { status } = await client.create(request, { subresource: "token" });
+  const { token } = (status ?? {}) as { readonly token?: string };
+  if (token === undefined) throw new Error(`no token for ServiceAccount ${reader}`);
+  return token;
+}
+
+/** Who may not have a token made may still show one of their own. */
+function byPortForward(namespace: string, name: string): string {
   return [
-    `scheduler ${namespace}/${name} asks for a token, which the API server does not pass on; use`,
+    "with a token of your own that may get the URL /debug/*, use",
     `  kubectl -n ${namespace} port-forward pod/${name} ${METRICS_PORT} &`,
-    `  llmisvc … --url http://127.0.0.1:${METRICS_PORT} --token "$(kubectl create token SERVICE_ACCOUNT)"`,
-    "with a service account that may get the URL /debug/*",
+    `  llmisvc … --url http://127.0.0.1:${METRICS_PORT} --token TOKEN`,
   ].join("\n");
 }
 

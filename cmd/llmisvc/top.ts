@@ -54,6 +54,7 @@ export async function top(args: readonly string[]): Promise<number> {
   const schedulers = await findSchedulers({
     url: values.url,
     token: values.token,
+    reader: values.reader,
     namespace: values.namespace,
     context: values.context,
     allNamespaces: values["all-namespaces"],

@@ -38,6 +38,7 @@ export async function why(args: readonly string[]): Promise<number> {
     ...values,
     url: values.url,
     token: values.token,
+    reader: values.reader,
     namespace: values.namespace,
     context: values.context,
     allNamespaces: values["all-namespaces"],

@@ -17,11 +17,7 @@ import {
   poolStatus,
   routeStatus,
 } from "./gateway-status.ts";
-import { createListeners } from "./listeners.ts";
-import { createPickerClients } from "./picker-client.ts";
-import { proxyRequest } from "./proxy.ts";
-import type { RouteEntry } from "./route-match.ts";
-import { createUpstreams } from "./upstream.ts";
+import { type CreateDataPlane, createProxy } from "./data-plane.ts";
 
 /** Kinds whose objects the gateway follows. */
 const FOLLOWED = {
@@ -48,6 +44,8 @@ export interface GatewayOptions {
   /** A port that is held whether or not a listener asks for it; default 0, any free port. */
   readonly port?: number;
   readonly logger?: Logger;
+  /** What carries the requests; default the proxy of this process. */
+  readonly dataPlane?: CreateDataPlane;
   /** Wall clock in ms. */
   readonly now?: () => number;
   /** Numbers in [0, 1). */
@@ -71,31 +69,18 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const host = options.host ?? "127.0.0.1";
   const logger = (options.logger ?? silentLogger).child({ logger: "gateway" });
   const now = options.now ?? Date.now;
-  const upstreams = createUpstreams();
-  const pickers = createPickerClients();
-  let routes: ReadonlyMap<number, readonly RouteEntry[]> = new Map();
 
   const worker = createKeyedWorker("gateway", async () => await program(), logger);
   const mirrors = mapValues(FOLLOWED, (resource) =>
     mirrorObjects(client, resource, {
       logger,
       onChange: () => {
-        if (!WITHOUT_STATUS.has(resource)) worker.add("");
+        if (plane.followsEndpoints || !WITHOUT_STATUS.has(resource)) worker.add("");
       },
     }),
   );
   const sources: BackendSources = { ...mirrors, pools: [mirrors.poolsV1, mirrors.poolsV1Alpha2] };
-  const context = {
-    sources,
-    upstreams,
-    pickers,
-    logger,
-    random: options.random ?? Math.random,
-    routes: (port: number) => routes.get(port) ?? [],
-  };
-  const listeners = createListeners(host, (port, request, response) => {
-    void proxyRequest(context, port, request, response);
-  });
+  const plane = (options.dataPlane ?? createProxy)({ host, sources, logger, random: options.random ?? Math.random });
 
   const program = async (): Promise<undefined> => {
     const classes = mirrors.classes.list().filter((one) => textAt(one, "spec", "controllerName") === CONTROLLER_NAME);
@@ -103,8 +88,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const gateways = mirrors.gateways.list().filter((one) => names.has(textAt(one, "spec", "gatewayClassName") ?? ""));
     const labels = (namespace: string) => labelsOf(mirrors.namespaces.get({ name: namespace }));
     const attached = mirrors.routes.list().map((route) => attachRoute(route, gateways, labels));
-    await listeners.adjust(portsOf(gateways), port);
-    routes = routesByPort(attached);
+    await plane.program(portsOf(gateways), port, routesByPort(attached));
     await writeStatuses(classes, gateways, attached);
     return undefined;
   };
@@ -117,7 +101,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const time = timestamp(now());
     for (const one of classes) await writeStatus(KINDS.GatewayClass, one, gatewayClassStatus(one, time));
     for (const gateway of gateways)
-      await writeStatus(KINDS.Gateway, gateway, gatewayStatus(gateway, attached, host, listeners.failures, time));
+      await writeStatus(KINDS.Gateway, gateway, gatewayStatus(gateway, attached, host, plane.failures, time));
     for (const one of attached)
       if (one.attachments.length > 0) await writeStatus(KINDS.HTTPRoute, one.route, routeStatus(one, sources, time));
     for (const mirror of sources.pools)
@@ -139,16 +123,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     });
   };
 
-  const port = await listeners.open(options.port ?? 0);
+  const port = await plane.open(options.port ?? 0);
   worker.add("");
   return {
     port,
     close: async () => {
       await Promise.all(Object.values(mirrors).map((mirror) => mirror.close()));
       await worker.close();
-      await listeners.close();
-      pickers.close();
-      upstreams.close();
+      await plane.close();
     },
   };
 }

@@ -5,19 +5,13 @@ import { type Logger, describeError } from "../../telemetry/log.ts";
 import { timestamp } from "../conditions.ts";
 import { type Fields, recordsAt, textAt, textsAt } from "../fields.ts";
 import { Container, type PodSettings } from "./container.ts";
-import {
-  ContainerConfigError,
-  type DataSource,
-  type PodFacts,
-  expandVariables,
-  resolveEnvironment,
-} from "./environment.ts";
+import { ContainerConfigError, type PodFacts, expandVariables, resolveEnvironment } from "./environment.ts";
 import type { ImageCatalog } from "./images.ts";
 import { type PathMapping, rewritePaths } from "./paths.ts";
 import { podStatus } from "./pod-status.ts";
 import { type ProbeResult, pause } from "./probes.ts";
 import { type RunningProcess, startProcess } from "./process.ts";
-import { mountMappings, writeVolumes } from "./volumes.ts";
+import { type VolumeSources, mountMappings, writeVolumes } from "./volumes.ts";
 
 const MOUNT_RETRY_MS = 500;
 const EXEC_OUTPUT_BYTES = 4096;
@@ -33,7 +27,9 @@ export interface PodContext {
   readonly folders: { readonly pod: string; readonly claims: string };
   /** Variables of every process: how to reach the API server, and the marker of the run. */
   readonly environment: Readonly<Record<string, string>>;
-  readonly read: DataSource;
+  readonly sources: VolumeSources;
+  /** Command line that runs another one (appended) with a container's mounts in place; absent: paths are rewritten alone. */
+  readonly enter?: ((mounts: readonly PathMapping[]) => readonly string[]) | undefined;
   readonly onChange: () => void;
   readonly event: (type: "Normal" | "Warning", reason: string, message: string) => void;
 }
@@ -90,7 +86,7 @@ export class Pod {
   /** Writes configMap and secret volumes again, because a source changed. */
   async refreshVolumes(): Promise<void> {
     if (this.#volumes.size === 0 || this.#stopping.signal.aborted) return;
-    await writeVolumes(this.#facts, this.#context.folders, this.#context.read).catch((error: unknown) =>
+    await writeVolumes(this.#facts, this.#context.folders, this.#context.sources).catch((error: unknown) =>
       this.#context.logger.v(3, "volumes not refreshed", { error: describeError(error) }),
     );
   }
@@ -123,12 +119,12 @@ export class Pod {
   }
 
   async #mount(): Promise<boolean> {
-    const { folders, read, event } = this.#context;
+    const { folders, sources, event } = this.#context;
     for (const container of this.#init.length > 0 ? this.#main : []) container.wait("PodInitializing");
     while (!this.#stopping.signal.aborted) {
       try {
         await mkdir(folders.pod, { recursive: true });
-        this.#volumes = await writeVolumes(this.#facts, folders, read);
+        this.#volumes = await writeVolumes(this.#facts, folders, sources);
         return true;
       } catch (error) {
         const reason = error instanceof ContainerConfigError ? error.reason : "FailedMount";
@@ -184,12 +180,16 @@ export class Pod {
   /** Paths of the command itself (programs of this machine) stay; those of the container become paths of this machine. */
   #command(command: readonly string[], mappings: readonly PathMapping[]): readonly string[] {
     const [program = "", ...args] = command;
-    return [program, ...args.map((argument) => rewritePaths(argument, mappings))];
+    return [
+      ...(this.#context.enter?.(mappings) ?? []),
+      program,
+      ...args.map((argument) => rewritePaths(argument, mappings)),
+    ];
   }
 
   async #environment(spec: Fields): Promise<{ env: Record<string, string>; mappings: readonly PathMapping[] }> {
     const mappings = mountMappings(spec, this.#volumes, this.#terminationLog(spec));
-    const own = await resolveEnvironment(spec, this.#facts, this.#context.read);
+    const own = await resolveEnvironment(spec, this.#facts, this.#context.sources.read);
     const { namespace = "", name } = this.#pod.metadata;
     const env: Record<string, string> = {
       HOME: this.#context.folders.pod,

@@ -84,7 +84,7 @@ describe("variables", () => {
 
 describe("volumes", () => {
   test("are directories with the files of their sources", async () => {
-    const paths = await writeVolumes(facts, { pod: join(folder, "a"), claims: join(folder, "claims") }, read);
+    const paths = await writeVolumes(facts, { pod: join(folder, "a"), claims: join(folder, "claims") }, { read });
     expect(readFileSync(join(paths.get("tls")!, "tls.crt"), "utf8")).toBe("CERT");
     expect(readFileSync(join(paths.get("info")!, "labels"), "utf8")).toBe('app="web"');
     expect(statSync(paths.get("config")!).isDirectory()).toBe(true);
@@ -93,7 +93,7 @@ describe("volumes", () => {
   test("a missing source says which volume cannot be mounted", async () => {
     const folders = { pod: join(folder, "b"), claims: folder };
     const broken = { ...facts, pod: { ...pod, spec: { volumes: [{ name: "v", secret: { secretName: "none" } }] } } };
-    await expect(writeVolumes(broken, folders, read)).rejects.toThrow('volume "v" : secret "none" not found');
+    await expect(writeVolumes(broken, folders, { read })).rejects.toThrow('volume "v" : secret "none" not found');
   });
 });
 

@@ -25,7 +25,7 @@ beforeAll(async () => {
   await client.create({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace: "ns" } });
   controllers = await startControllers(client);
   const entries = { operator: "/none", scheduler: "/none", simulator: "/none" };
-  runner = await createPodRunner({ client, entries, kubeconfig, folder, settings: { backOffMs: 20 } });
+  runner = await createPodRunner({ client, entries, access: { kubeconfig }, folder, settings: { backOffMs: 20 } });
   api.onPodLogs(runner.logs);
 });
 afterAll(async () => {

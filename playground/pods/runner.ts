@@ -9,6 +9,7 @@ import type { PodLogs } from "../apiserver/logs.ts";
 import { type Fields, field, numberAt, recordAt, sameJson, textAt } from "../fields.ts";
 import { createKeyedWorker } from "../keyed-worker.ts";
 import { type Change, mirrorObjects } from "../mirror.ts";
+import { accessVariables, enterWithAccount, requestToken } from "./account.ts";
 import { type AddressNetwork, claimNetwork } from "./address-network.ts";
 import type { PodSettings } from "./container.ts";
 import { type ImageCatalog, type Entries, createImages } from "./images.ts";
@@ -25,13 +26,18 @@ export const PLAYGROUND_SETTINGS: PodSettings = { backOffMs: 1000, eagerProbeInt
 /** Grace of pods when the runner itself ends, ms. */
 const CLOSE_GRACE_MS = 2000;
 
+/**
+ * How the processes of pods reach the API server: all by one kubeconfig (a path), or as in a cluster, each pod under its own
+ * ServiceAccount with what the API server has projected into its containers.
+ */
+export type PodAccess = { readonly kubeconfig: string } | { readonly apiServer: string };
+
 /** What a runner needs. */
 export interface PodRunnerOptions {
   readonly client: KubeClient;
   /** Programs of this product that containers run as. */
   readonly entries: Entries;
-  /** Path of a kubeconfig for the processes of pods. */
-  readonly kubeconfig: string;
+  readonly access: PodAccess;
   /** Folder of this run alone: stand-in programs and the volumes of pods. It is removed in the end. */
   readonly folder: string;
   /** Folder of persistent volume claims; default inside `folder`. */
@@ -79,6 +85,7 @@ export async function createPodRunner(options: PodRunnerOptions): Promise<PodRun
   const events = createEventRecorder(client, { component: "kubelet", logger, now });
   const scheduler = createEventRecorder(client, { component: "default-scheduler", logger, now });
   const entries = new Map<string, Entry>();
+  const ownAccounts = "apiServer" in options.access;
   let closed = false;
 
   const inherited = Object.entries(process.env).filter(([name]) => name.startsWith("LLMISVC_"));
@@ -86,7 +93,7 @@ export async function createPodRunner(options: PodRunnerOptions): Promise<PodRun
     ...Object.fromEntries(inherited.map(([name, value]) => [name, value ?? ""])),
     NODE_COMPILE_CACHE: join(options.claims ?? folder, "compile-cache"),
     ...options.environment,
-    KUBECONFIG: options.kubeconfig,
+    ...accessVariables(options.access),
     NODE_NAME,
     [RUN_VARIABLE]: runId,
   };
@@ -134,10 +141,14 @@ export async function createPodRunner(options: PodRunnerOptions): Promise<PodRun
       hostIP,
       environment,
       folders: { pod: join(folder, "pods", uid), claims: options.claims ?? join(folder, "claims") },
-      read: async (kind, name) => {
-        const found = await client.find(KINDS[kind], { namespace, name });
-        return found === undefined ? undefined : dataOf(found);
+      sources: {
+        read: async (kind, name) => {
+          const found = await client.find(KINDS[kind], { namespace, name });
+          return found === undefined ? undefined : dataOf(found);
+        },
+        token: ownAccounts ? (projection) => requestToken(client, object, projection) : undefined,
       },
+      enter: ownAccounts ? enterWithAccount : undefined,
       onChange: () => statuses.add(key),
       event: (type, reason, message) => events.record(object, type, reason, message),
     });

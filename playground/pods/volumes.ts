@@ -12,6 +12,13 @@ export interface VolumeFolders {
   readonly claims: string;
 }
 
+/** What volumes are filled from. */
+export interface VolumeSources {
+  readonly read: DataSource;
+  /** A token of the pod's ServiceAccount, by a `serviceAccountToken` projection; absent where the API server issues none. */
+  readonly token?: ((projection: Fields) => Promise<string>) | undefined;
+}
+
 /**
  * Creates or refreshes the pod's volumes: configMap, secret, projected and downwardAPI as files, emptyDir and other kinds as
  * empty directories, claims as directories that outlive the pod. Returns the host directory by volume name. Throws
@@ -20,7 +27,7 @@ export interface VolumeFolders {
 export async function writeVolumes(
   facts: PodFacts,
   folders: VolumeFolders,
-  read: DataSource,
+  sources: VolumeSources,
 ): Promise<ReadonlyMap<string, string>> {
   const paths = new Map<string, string>();
   for (const volume of recordsAt(facts.pod, "spec", "volumes")) {
@@ -31,7 +38,7 @@ export async function writeVolumes(
         ? join(folders.pod, "volumes", name)
         : join(folders.claims, facts.pod.metadata.namespace ?? "", claim);
     await mkdir(folder, { recursive: true });
-    for (const [file, content] of await volumeFiles(volume, name, facts, read))
+    for (const [file, content] of await volumeFiles(volume, name, facts, sources))
       await writeAtomic(folder, file, content);
     paths.set(name, folder);
   }
@@ -56,20 +63,24 @@ export function mountMappings(
 
 type Files = readonly (readonly [path: string, content: string])[];
 
-async function volumeFiles(volume: Fields, name: string, facts: PodFacts, read: DataSource): Promise<Files> {
+async function volumeFiles(volume: Fields, name: string, facts: PodFacts, from: VolumeSources): Promise<Files> {
   const projected = recordAt(volume, "projected");
-  if (projected === undefined) return await sourceFiles(volume, name, facts, read);
+  if (projected === undefined) return await sourceFiles(volume, name, facts, from);
   const files: (readonly [string, string])[] = [];
-  for (const source of recordsAt(projected, "sources")) files.push(...(await sourceFiles(source, name, facts, read)));
+  for (const source of recordsAt(projected, "sources")) files.push(...(await sourceFiles(source, name, facts, from)));
   return files;
 }
 
-async function sourceFiles(source: Fields, volume: string, facts: PodFacts, read: DataSource): Promise<Files> {
+async function sourceFiles(source: Fields, volume: string, facts: PodFacts, from: VolumeSources): Promise<Files> {
+  const { read, token } = from;
   const secret = recordAt(source, "secret");
   const configMap = recordAt(source, "configMap");
   if (secret !== undefined)
     return await dataFiles("Secret", textAt(secret, "secretName") ?? textAt(secret, "name"), secret, volume, read);
   if (configMap !== undefined) return await dataFiles("ConfigMap", textAt(configMap, "name"), configMap, volume, read);
+  const projection = recordAt(source, "serviceAccountToken");
+  if (projection !== undefined)
+    return token === undefined ? [] : [[textAt(projection, "path") ?? "token", await token(projection)]];
   return recordsAt(source, "downwardAPI", "items").map((item) => [
     textAt(item, "path") ?? "",
     podField(facts, textAt(item, "fieldRef", "fieldPath") ?? ""),

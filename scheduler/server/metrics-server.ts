@@ -77,7 +77,7 @@ async function answer(
   const path = pathname.length > 1 && pathname.endsWith("/") ? pathname.slice(0, -1) : pathname;
   const method = request.method ?? "GET";
   if (authorize !== undefined) {
-    const verdict = await authorize(bearerOf(request), path, method.toLowerCase());
+    const verdict = await authorize(tokenOf(request), path, method.toLowerCase());
     if (!verdict.allowed) return end(response, verdict.status, `${verdict.message}\n`);
   }
   const page = path === "/debug" ? indexOf(pages) : pages.get(path);
@@ -119,8 +119,17 @@ function indexOf(pages: ReadonlyMap<string, DebugPage>): DebugPage {
   return { about: "the debug pages", render: () => index };
 }
 
-const bearerOf = (request: IncomingMessage): string =>
-  /^Bearer\s+(\S+)$/i.exec(request.headers.authorization ?? "")?.[1] ?? "";
+/**
+ * Header with a token for readers who come through the API server's proxy of pods, which keeps `Authorization` to itself and
+ * hands on every other header.
+ */
+export const TOKEN_HEADER = "x-metrics-token";
+
+function tokenOf({ headers }: IncomingMessage): string {
+  const bearer = /^Bearer\s+(\S+)$/i.exec(headers.authorization ?? "")?.[1];
+  const passed = headers[TOKEN_HEADER];
+  return bearer ?? (typeof passed === "string" ? passed : "");
+}
 
 function end(response: ServerResponse, status: number, text: string, type = "text/plain; charset=utf-8"): void {
   response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(text) }).end(text);

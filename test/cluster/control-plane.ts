@@ -27,17 +27,21 @@ export async function realControlPlane(options: ClusterOptions = {}): Promise<Co
     startControllers: async () => ({ close: async () => undefined }),
     servePodLogs: async (client, logs) => {
       kubelet = await startKubelet(logs);
-      const status = {
-        addresses: [{ type: "InternalIP", address: kubelet.host }],
-        daemonEndpoints: { kubeletEndpoint: { Port: kubelet.port } },
-      };
-      const patch = { type: "merge", body: { status } } as const;
+      const patch = { type: "merge", body: { status: kubeletStatus(kubelet) } } as const;
       await client.patch(KINDS.Node, { name: NODE_NAME }, patch, { subresource: "status" });
     },
     close: async () => {
       await kubelet?.close();
       await cluster.close();
     },
+  };
+}
+
+/** The part of a Node's status that leads an API server to its kubelet. */
+export function kubeletStatus({ host, port }: Kubelet) {
+  return {
+    addresses: [{ type: "InternalIP", address: host }],
+    daemonEndpoints: { kubeletEndpoint: { Port: port } },
   };
 }
 

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
-import { haveComponents, kubernetesOf, required } from "./toolbox.ts";
+import { haveComponents, IN_NETWORK, hasNetwork, kubernetesOf } from "./toolbox.ts";
 import type { Release } from "./versions.ts";
 
 const USAGE = `bin/node test/cluster/suites.ts [--release newest|older] [PATTERN...]
@@ -12,18 +12,6 @@ patterns: all of them.
 /** Suites that start no playground, or are about the embedded API server itself. */
 const EMBEDDED_ONLY = "kubectl-apiserver|playground-once|images";
 const ROOT = new URL("../..", import.meta.url).pathname;
-const NETWORK = `${ROOT}test/cluster/in-network.sh`;
-
-/** Whether this machine lets us have a network namespace; with `CI=true` it must. */
-function hasNetwork(): boolean {
-  const { status, stderr } = spawnSync(NETWORK, ["true"], { encoding: "utf8" });
-  if (status === 0) return true;
-  const text = `suites on a real API server: no network namespace (${(stderr ?? "").trim()}); they need unshare and ip`;
-  if (required()) throw new Error(text);
-  process.stderr.write(`left out: ${text}\n`);
-  return false;
-}
-
 function run(release: Release, patterns: readonly string[]): number {
   const jest = [
     "--experimental-vm-modules",
@@ -34,7 +22,7 @@ function run(release: Release, patterns: readonly string[]): number {
   const paths = (patterns.length > 0 ? patterns : [""]).map((pattern) => `test/e2e/.*${pattern}`);
   const options = ["--runInBand", "--forceExit", "--testTimeout=120000", "--selectProjects", "e2e"];
   const skipped = ["--testPathIgnorePatterns", "/node_modules/", EMBEDDED_ONLY];
-  const { status } = spawnSync(NETWORK, [process.execPath, ...jest, ...paths, ...options, ...skipped], {
+  const { status } = spawnSync(IN_NETWORK, [process.execPath, ...jest, ...paths, ...options, ...skipped], {
     cwd: ROOT,
     env: { ...process.env, LLMISVC_TEST_SERVER: release },
     stdio: "inherit",
@@ -53,7 +41,7 @@ if (values.help || (release !== "newest" && release !== "older")) {
 }
 try {
   const ready = haveComponents(`suites on a real API server (${release})`, "kubernetes", kubernetesOf(release));
-  process.exitCode = ready && hasNetwork() ? run(release, positionals) : 0;
+  process.exitCode = ready && hasNetwork("suites on a real API server") ? run(release, positionals) : 0;
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;

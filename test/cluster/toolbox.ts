@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -76,6 +77,19 @@ export function haveComponents(what: string, ...names: readonly ComponentName[])
   const missing = names.filter((name) => !isInstalled(name));
   if (missing.length === 0) return true;
   const text = `${what}: ${missing.join(", ")} not in ${cacheRoot()}; install with: bin/node test/cluster/install.ts`;
+  if (required()) throw new Error(text);
+  process.stderr.write(`left out: ${text}\n`);
+  return false;
+}
+
+/** Runs a command in a network namespace in which pods have addresses. */
+export const IN_NETWORK: string = new URL("in-network.sh", import.meta.url).pathname;
+
+/** Whether this machine lets us have a network namespace; says what is left out where not, and throws with `CI=true`. */
+export function hasNetwork(what: string): boolean {
+  const { status, stderr } = spawnSync(IN_NETWORK, ["true"], { encoding: "utf8" });
+  if (status === 0) return true;
+  const text = `${what}: no network namespace (${(stderr ?? "").trim()}); needs unshare and ip`;
   if (required()) throw new Error(text);
   process.stderr.write(`left out: ${text}\n`);
   return false;

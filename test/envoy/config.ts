@@ -50,12 +50,14 @@ export interface Upstreams {
   readonly endpoints: readonly string[];
 }
 
-const DESTINATION = "x-gateway-destination-endpoint";
+/** Header, and key of the metadata, in which the pick comes. */
+export const DESTINATION = "x-gateway-destination-endpoint";
 const PICKER = "picker";
 /** Bodies up to this size may be buffered. */
 const BUFFER_BYTES = 16 * 1024 * 1024;
 
-const typed = (type: string, rest: { readonly [key: string]: Json } = {}): Json => ({
+/** A message inside an `Any`. */
+export const typed = (type: string, rest: { readonly [key: string]: Json } = {}): Json => ({
   "@type": `type.googleapis.com/${type}`,
   ...rest,
 });
@@ -71,7 +73,8 @@ export function envoyConfig(upstreams: Upstreams, routes: readonly PoolRoute[]):
   };
 }
 
-function socket(address: string): Json {
+/** An `ip:port` as Envoy writes it. */
+export function socket(address: string): Json {
   const colon = address.lastIndexOf(":");
   return { socket_address: { address: address.slice(0, colon), port_value: Number(address.slice(colon + 1)) } };
 }
@@ -182,7 +185,8 @@ function healthCheck(): Json {
   };
 }
 
-function unverifiedTls(): Json {
+/** TLS over HTTP/2 to a server whose certificate is not checked. */
+export function unverifiedTls(): Json {
   return {
     name: "envoy.transport_sockets.tls",
     typed_config: typed("envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", {
@@ -224,10 +228,15 @@ function balancing(style: Style): { readonly [key: string]: Json } {
         subset_selectors: [{ keys: [DESTINATION], single_host_per_subset: true, fallback_policy: "ANY_ENDPOINT" }],
       },
     };
-  const source: Json =
+  return overriddenRoundRobin(
     style === "override-header"
       ? { header: DESTINATION }
-      : { metadata: { key: "envoy.lb", path: [{ key: DESTINATION }] } };
+      : { metadata: { key: "envoy.lb", path: [{ key: DESTINATION }] } },
+  );
+}
+
+/** A round robin that the pick overrides; `source` says where the pick is found. */
+export function overriddenRoundRobin(source: Json): { readonly [key: string]: Json } {
   const roundRobin = {
     typed_extension_config: {
       name: "envoy.load_balancing_policies.round_robin",
