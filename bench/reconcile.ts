@@ -198,7 +198,7 @@ async function startOperator({ client, kubeconfig, address, program }: Setup): P
     `--health-probe-addr=127.0.0.1:${health}`,
     `-v=${process.env["BENCH_VERBOSITY"] ?? 0}`,
   ];
-  const child = startNode(["--max-semi-space-size=32", ...execArguments(), program, ...args], {
+  const child = startNode(["--max-semi-space-size=32", ...nodeArguments("BENCH_OPERATOR_ARGS"), program, ...args], {
     KUBECONFIG: kubeconfig,
     LLMISVC_BIND_ADDRESS: address,
     POD_NAMESPACE: SYSTEM_NAMESPACE,
@@ -211,7 +211,8 @@ async function startOperator({ client, kubeconfig, address, program }: Setup): P
   return { child, health };
 }
 
-const execArguments = (): string[] => (process.env["BENCH_OPERATOR_ARGS"] ?? "").split(" ").filter((arg) => arg !== "");
+/** Further arguments of a process for this Node.js, such as `--cpu-prof`. */
+const nodeArguments = (variable: string): string[] => (process.env[variable] ?? "").split(" ").filter((arg) => arg !== "");
 
 /** Waits until the operator sent nothing for two seconds; returns when it sent its last request. */
 async function quiet({ health }: Operator, limitMs: number): Promise<number> {
@@ -334,10 +335,12 @@ async function serverFor(given: typeof DEFAULTS, folder: string): Promise<BenchS
   const unknown = { address: "127.0.0.1", cpu: () => "", close: async () => undefined };
   if (given.kubeconfig !== "") return { ...unknown, kubeconfig: given.kubeconfig };
   if (given.server !== "embedded") return await startRealServer(given.server, folder);
-  const server = startNode(["--no-warnings", "--max-old-space-size=6000", API_SERVER]);
+  const args = ["--no-warnings", "--max-old-space-size=6000", ...nodeArguments("BENCH_SERVER_ARGS"), API_SERVER];
+  const server = startNode(args);
   const kubeconfig = join(folder, "kubeconfig");
   writeFileSync(kubeconfig, String((await server.line(jsonLine))["kubeconfig"]), { mode: 0o600 });
-  return { ...unknown, kubeconfig, close: () => server.stop() };
+  const cpu = (): string => `${usageOf(server.pid).cpuSeconds.toFixed(1)} s`;
+  return { ...unknown, cpu, kubeconfig, close: () => server.stop() };
 }
 
 const bench: Bench = {

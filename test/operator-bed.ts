@@ -237,24 +237,13 @@ const isEmpty = (value: unknown): boolean =>
 const isSilent = (key: string, value: unknown): boolean =>
   UNSTABLE.has(key) || (key !== "emptyDir" && isEmpty(value)) || (ACCOUNT.has(key) && value === "default");
 
-interface Named {
-  readonly name: string;
-}
-
 /** That a service wakes is told until it is awake, which without Deployment controller it never is. */
 const HISTORY = "ScaledToZero";
 
-/** Lists that server-side apply merges by name: what comes later stands behind what was there. */
-const BY_NAME = new Set(["volumes", "initContainers"]);
-
-/**
- * The order of lists that are merged by name remembers the history of an object, and means nothing here. Of conditions those
- * are left out that tell history.
- */
-function inOrder(key: string, value: unknown): unknown {
-  if (!Array.isArray(value)) return value;
-  if (key === "conditions") return (value as { readonly type: string }[]).filter(({ type }) => type !== HISTORY);
-  return BY_NAME.has(key) ? [...(value as Named[])].sort((left, right) => (left.name < right.name ? -1 : 1)) : value;
+/** Conditions without those that tell history. */
+function withoutHistory(key: string, value: unknown): unknown {
+  if (key !== "conditions" || !Array.isArray(value)) return value;
+  return (value as { readonly type: string }[]).filter(({ type }) => type !== HISTORY);
 }
 
 /** An object without versions, times, and uids of owners. */
@@ -263,7 +252,7 @@ function comparable({ metadata, ...object }: KubeObject): unknown {
   const owners = ownerReferences.map(({ kind, name }) => `${kind} ${name}`);
   const text = JSON.stringify(
     { ...object, metadata: { labels, annotations, finalizers, owners } },
-    (key, value: unknown) => (isSilent(key, value) ? undefined : inOrder(key, value)),
+    (key, value: unknown) => (isSilent(key, value) ? undefined : withoutHistory(key, value)),
   );
   return JSON.parse(text);
 }

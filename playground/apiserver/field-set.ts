@@ -217,15 +217,31 @@ export function mergeApplied(live: Json | undefined, applied: Json, schema: Json
   return Array.isArray(live) ? mergeList(live, applied, schema, shape) : applied;
 }
 
+/**
+ * Elements of the applied list in its order. Those that only the live list has keep their places: they stand where a walk
+ * along it meets them between elements of both.
+ */
 function mergeList(live: Json[], applied: Json, schema: JsonSchema | undefined, shape: Shape): Json[] {
   const step = (item: Json) => (shape === "set" ? JSON.stringify(item) : elementStep(item, schema));
+  const present = new Map(live.map((item) => [step(item), item]));
   const wanted = new Map(listOf(applied).map((item) => [step(item), item]));
-  const merged = live.map((item) => {
-    const change = wanted.get(step(item));
-    wanted.delete(step(item));
-    return change === undefined ? item : mergeApplied(item, change, schema?.items);
-  });
-  return [...merged, ...wanted.values()];
+  const order = [...wanted.keys()];
+  const shared = order.filter((key) => present.has(key));
+  const merged: Json[] = [];
+  let next = 0;
+  const takeUntil = (end: number): void => {
+    for (; next < end; next++) {
+      const key = order[next]!;
+      merged.push(mergeApplied(present.get(key), wanted.get(key)!, schema?.items));
+    }
+  };
+  for (const item of live) {
+    const key = step(item);
+    if (!wanted.has(key)) merged.push(item);
+    else if (key === shared[0]) takeUntil(order.indexOf(shared.shift()!) + 1);
+  }
+  takeUntil(order.length);
+  return merged;
 }
 
 /** Takes the paths of `gone` out of a value, except those that `kept` holds, at or below. */

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { JsonObject, JsonSchema } from "../../crds/schema/types.ts";
 import { decodeFields, encodeFields, fieldsOf, pathsOf } from "./field-set.ts";
 import { applyConfiguration, recordUpdate } from "./managed-fields.ts";
-import { at, equalJson, listOf, scalarText } from "./objects.ts";
+import { at, equalJson, listOf, objectOf, scalarText } from "./objects.ts";
 
 const SCHEMA: JsonSchema = {
   type: "object",
@@ -100,13 +100,20 @@ describe("server-side apply", () => {
     expect(owners(forced)).toEqual({ "Apply a": [".spec.color"], "Apply b": [".spec.size"] });
   });
 
-  test("elements of list maps and sets merge, and keep their order", () => {
-    const live = apply(undefined, "a", widget({ tags: ["x", "y"], ports: [{ port: 1 }, { port: 2 }] }));
-    const merged = apply(live, "b", widget({ tags: ["z", "x"], ports: [{ port: 2, name: "two" }, { port: 3 }] }));
-    expect(merged["spec"]).toEqual({
-      tags: ["x", "y", "z"],
-      ports: [{ port: 1 }, { port: 2, name: "two" }, { port: 3 }],
-    });
+  test.each([
+    ["new ones stand where the applied list has them", ["x", "y"], ["z", "x"], ["z", "x", "y"]],
+    ["the applied list reorders", ["x", "y", "z"], ["z", "x", "y"], ["z", "x", "y"]],
+    ["those of others keep their places", ["other", "x", "y"], ["y", "x"], ["other", "y", "x"]],
+    ["between elements of both, too", ["x", "other", "y"], ["x", "new", "y"], ["x", "other", "new", "y"]],
+  ])("elements of a set merge: %s", (_what, before, applied, after) => {
+    const live = apply(undefined, "a", widget({ tags: before }));
+    expect(objectOf(apply(live, "b", widget({ tags: applied }))["spec"])["tags"]).toEqual(after);
+  });
+
+  test("elements of a list map merge by their keys", () => {
+    const live = apply(undefined, "a", widget({ ports: [{ port: 1 }, { port: 2 }] }));
+    const merged = apply(live, "b", widget({ ports: [{ port: 2, name: "two" }, { port: 3 }] }));
+    expect(merged["spec"]).toEqual({ ports: [{ port: 1 }, { port: 2, name: "two" }, { port: 3 }] });
   });
 
   test("applying the same again changes nothing, whatever the object", () => {
