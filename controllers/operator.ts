@@ -2,6 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { FIELD_MANAGER } from "../kube/apply.ts";
 import { type EventRecorder, createEventRecorder } from "../kube/events.ts";
 import type { KubeClient } from "../kube/client.ts";
+import type { Clock } from "../kube/clock.ts";
 import { type Controller, type ControllerMetrics, startController } from "../kube/controller.ts";
 import { type Election, startElection } from "../kube/leader-election.ts";
 import type { ReflectorMetrics } from "../kube/reflector.ts";
@@ -53,12 +54,16 @@ export interface OperatorOptions {
   readonly metrics?: ControllerMetrics;
   readonly watchMetrics?: ReflectorMetrics;
   readonly wallMs?: () => number;
+  /** Time of repetitions of reconciles; default is the machine's. */
+  readonly clock?: Clock;
 }
 
 /** A running operator. */
 export interface Operator {
   /** Whether the webhooks answer and the caches are complete. */
   readonly ready: boolean;
+  /** Whether it reconciles and has nothing to do: no object waits, not even for a repetition, or is being worked on. */
+  readonly idle: boolean;
   /** Port of the webhooks. */
   readonly webhookPort: number;
   close(): Promise<void>;
@@ -108,6 +113,10 @@ class RunningOperator implements Operator {
 
   get ready(): boolean {
     return this.#ready;
+  }
+
+  get idle(): boolean {
+    return this.#controllers.length > 0 && this.#controllers.every((controller) => controller.idle);
   }
 
   get webhookPort(): number {
@@ -221,7 +230,7 @@ class RunningOperator implements Operator {
   }
 
   #reconcile(): void {
-    const { client, settings, presets, logger, metrics } = this.#options;
+    const { client, settings, presets, logger, metrics, clock } = this.#options;
     const dependencies = new Dependencies();
     const events = createEventRecorder(client, { component: COMPONENT, logger });
     const reconciler = new ServiceReconciler({
@@ -241,6 +250,7 @@ class RunningOperator implements Operator {
       workers: WORKERS,
       logger,
       ...(metrics === undefined ? {} : { metrics }),
+      ...(clock === undefined ? {} : { clock }),
     });
     this.#controllers = [controller, this.#reconcileConfigs(events)];
     void this.#migrate();
@@ -259,7 +269,7 @@ class RunningOperator implements Operator {
 
   /** Tells in configs who uses them, beginning with all that are there. */
   #reconcileConfigs(events: EventRecorder): Controller {
-    const { client, settings, logger, metrics } = this.#options;
+    const { client, settings, logger, metrics, clock } = this.#options;
     const cluster = this.#cluster;
     const isPreset = ({ namespace, name }: ObjectKey): boolean =>
       namespace === settings.systemNamespace && this.#isPreset(name);
@@ -270,6 +280,7 @@ class RunningOperator implements Operator {
       reconcile: (key) => reconciler.reconcile(key),
       logger,
       ...(metrics === undefined ? {} : { metrics }),
+      ...(clock === undefined ? {} : { clock }),
     });
     this.#followUse = (configs) => configs.forEach((key) => controller.enqueue(key));
     this.#followUse(cluster.list(KINDS.LLMInferenceServiceConfig, undefined).map(({ metadata }) => metadata));

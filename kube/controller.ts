@@ -112,7 +112,12 @@ export class Controller {
     this.#workers ??= Promise.all(Array.from({ length: this.#options.workers ?? 1 }, () => this.#work()));
   }
 
-  /** Resolves when nothing is ready, delayed or being worked on. */
+  /** Whether nothing is ready, delayed or being worked on. */
+  get idle(): boolean {
+    return this.#queue.idle;
+  }
+
+  /** Resolves when `idle`. */
   whenIdle(): Promise<void> {
     if (this.#queue.idle) return Promise.resolve();
     return new Promise((resolve) => this.#idleWaiters.push(resolve));

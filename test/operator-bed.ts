@@ -2,6 +2,7 @@ import { DEFAULT_PRESET_PREFIX } from "../controllers/composition/presets.ts";
 import { type Operator, startOperator } from "../controllers/operator.ts";
 import { customResourceDefinitions } from "../crds/definitions.ts";
 import { foreignDefinitions } from "../crds/foreign.ts";
+import { type Clock, systemClock } from "../kube/clock.ts";
 import { type HttpKubeClient, createKubeClient } from "../kube/http-client.ts";
 import type { ClusterAccess } from "../kube/http-transport.ts";
 import { KINDS, type Resource } from "../kube/resources.ts";
@@ -16,6 +17,8 @@ import { plainAccess } from "./loopback.ts";
 const FIELD_MANAGER = "test";
 const GATEWAY = "kserve-ingress-gateway";
 
+type OnAnswer = (method: string, path: string, status: number) => void;
+
 /** One answered request of the operator. */
 export interface Answered {
   readonly method: string;
@@ -24,15 +27,27 @@ export interface Answered {
   readonly status: number;
 }
 
+/** An operator of a bed. */
+export interface BedOperator extends Operator {
+  /** Lets it die when it has been answered that many further requests: no request leaves it any more, others are cut. */
+  dieAfter(answers: number): void;
+  /** Resolves when that many answers have come. */
+  readonly died: Promise<void>;
+  /** Dies if it has not yet, and resolves when nothing of it is left in this process. */
+  die(): Promise<void>;
+}
+
 /** An API server with what a cluster has before the operator comes, and garbage collection. */
 export interface OperatorBed {
   readonly client: HttpKubeClient;
   /** Everything that operators were answered so far. */
   readonly answered: Answered[];
   /** Starts an operator in this process, whose wall clock stands still so that what it writes can be compared. */
-  start(options?: { readonly identity?: string }): Promise<Operator>;
+  start(options?: { readonly identity?: string }): Promise<BedOperator>;
   /** Resolves when operators sent nothing for `quietMs`. Rejects after half a minute. */
   quiet(quietMs?: number): Promise<void>;
+  /** Resolves when operators are idle and nothing is under way any more. Rejects after half a minute. */
+  rest(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -60,35 +75,53 @@ const COMPARED: readonly Resource[] = [
 export async function startBed(namespaces: readonly string[], access?: ClusterAccess): Promise<OperatorBed> {
   const server = access === undefined ? await createApiServer() : undefined;
   const reach = access ?? plainAccess(server!.url);
-  const client = createKubeClient(reach);
+  const traffic = { answers: 0 };
+  const client = createKubeClient(reach, { onAnswer: () => void traffic.answers++ });
   await prepare(client, namespaces);
   const collector = server === undefined ? undefined : await startGarbageCollector(client, silentLogger);
-  return new Bed(reach, client, async () => {
+  return new Bed(reach, client, traffic, async () => {
     await collector?.close();
     client.close();
     await (server as ApiServer | undefined)?.close();
   });
 }
 
-class Bed implements OperatorBed {
-  readonly client: HttpKubeClient;
-  readonly answered: Answered[] = [];
-  readonly #access: ClusterAccess;
-  readonly #close: () => Promise<void>;
-  readonly #operators = new Set<{ operator: Operator; client: HttpKubeClient }>();
+/** Repetitions come soon: a hundredth of their time. */
+const HURRIED: Clock = { ...systemClock, after: (delayMs, run) => systemClock.after(delayMs / 100, run) };
 
-  constructor(access: ClusterAccess, client: HttpKubeClient, close: () => Promise<void>) {
-    this.#access = access;
-    this.client = client;
-    this.#close = close;
+/** Turns of the event loop, a millisecond each, in which whatever one end of a connection has sent arrives at the other. */
+const SILENT_TURNS = 25;
+const LIMIT_MS = 30_000;
+
+const pauseMs = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** An operator in this process, and the death that awaits it. */
+class MortalOperator implements BedOperator {
+  readonly #access: ClusterAccess;
+  readonly #client: HttpKubeClient;
+  readonly #onEnd: () => void;
+  readonly #death = Promise.withResolvers<void>();
+  #operator: Operator | undefined;
+  #answersLeft = Number.POSITIVE_INFINITY;
+  #dead = false;
+
+  constructor(access: ClusterAccess, onAnswer: OnAnswer, onEnd: () => void) {
+    this.#onEnd = onEnd;
+    this.#access = {
+      getCurrentCluster: () => (this.#dead ? null : access.getCurrentCluster()),
+      applyToHTTPSOptions: (options) => access.applyToHTTPSOptions(options),
+    };
+    this.#client = createKubeClient(this.#access, {
+      onAnswer: (method, path, status) => {
+        onAnswer(method, path, status);
+        if (--this.#answersLeft <= 0) this.#end();
+      },
+    });
   }
 
-  async start({ identity }: { readonly identity?: string } = {}): Promise<Operator> {
-    const client = createKubeClient(this.#access, {
-      onAnswer: (method, path, status) => void this.answered.push({ method, path, status }),
-    });
-    const operator = await startOperator({
-      client,
+  async start(identity: string | undefined): Promise<void> {
+    this.#operator = await startOperator({
+      client: this.#client,
       settings: { systemNamespace: SYSTEM_NAMESPACE, clusterDomain: "cluster.local", wildcardHostname: "inference" },
       presets: { prefix: DEFAULT_PRESET_PREFIX, pinned: true },
       images: {},
@@ -97,40 +130,107 @@ class Bed implements OperatorBed {
       identity,
       logger: silentLogger,
       wallMs: () => NOW_MS,
+      clock: HURRIED,
     });
-    await publishWebhooks(this.client, operator.webhookPort);
-    const running = { operator, client };
-    this.#operators.add(running);
-    return {
-      ...operator,
-      get ready() {
-        return operator.ready;
-      },
-      webhookPort: operator.webhookPort,
-      close: async () => {
-        this.#operators.delete(running);
-        await operator.close();
-        client.close();
-      },
-    };
   }
 
-  async quiet(quietMs = 150): Promise<void> {
-    const deadline = performance.now() + 30_000;
-    let count = -1;
-    let since = performance.now();
-    while (performance.now() - since < quietMs) {
-      if (performance.now() > deadline) throw new Error(`not quiet: ${JSON.stringify(this.answered.slice(-5))}`);
-      if (this.answered.length !== count) [count, since] = [this.answered.length, performance.now()];
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+  get ready(): boolean {
+    return this.#operator?.ready === true;
+  }
+
+  get idle(): boolean {
+    return this.#operator?.idle === true;
+  }
+
+  get webhookPort(): number {
+    return this.#operator?.webhookPort ?? 0;
+  }
+
+  dieAfter(answers: number): void {
+    this.#answersLeft = answers;
+  }
+
+  get died(): Promise<void> {
+    return this.#death.promise;
+  }
+
+  async die(): Promise<void> {
+    this.#end();
+    await this.close();
   }
 
   async close(): Promise<void> {
-    for (const { operator, client } of this.#operators) {
-      await operator.close();
-      client.close();
+    this.#onEnd();
+    await this.#operator?.close();
+    this.#client.close();
+  }
+
+  #end(): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    this.#client.close();
+    this.#death.resolve();
+  }
+}
+
+class Bed implements OperatorBed {
+  readonly client: HttpKubeClient;
+  readonly answered: Answered[] = [];
+  readonly #access: ClusterAccess;
+  readonly #traffic: { readonly answers: number };
+  readonly #close: () => Promise<void>;
+  readonly #operators = new Set<MortalOperator>();
+
+  constructor(
+    access: ClusterAccess,
+    client: HttpKubeClient,
+    traffic: { readonly answers: number },
+    close: () => Promise<void>,
+  ) {
+    this.#access = access;
+    this.client = client;
+    this.#traffic = traffic;
+    this.#close = close;
+  }
+
+  async start({ identity }: { readonly identity?: string } = {}): Promise<BedOperator> {
+    const onAnswer: OnAnswer = (method, path, status) => void this.answered.push({ method, path, status });
+    const operator = new MortalOperator(this.#access, onAnswer, () => void this.#operators.delete(operator));
+    await operator.start(identity);
+    await publishWebhooks(this.client, operator.webhookPort);
+    this.#operators.add(operator);
+    return operator;
+  }
+
+  async quiet(quietMs = 150): Promise<void> {
+    const deadline = performance.now() + LIMIT_MS;
+    let count = -1;
+    let since = performance.now();
+    while (performance.now() - since < quietMs) {
+      if (performance.now() > deadline) throw this.#restless();
+      if (this.answered.length !== count) [count, since] = [this.answered.length, performance.now()];
+      await pauseMs(10);
     }
+  }
+
+  async rest(): Promise<void> {
+    const deadline = performance.now() + LIMIT_MS;
+    let [count, silent] = [-1, 0];
+    while (silent < SILENT_TURNS) {
+      if (performance.now() > deadline) throw this.#restless();
+      const now = this.answered.length + this.#traffic.answers;
+      const idle = now === count && [...this.#operators].every((operator) => operator.idle);
+      [count, silent] = [now, idle ? silent + 1 : 0];
+      await pauseMs(1);
+    }
+  }
+
+  #restless(): Error {
+    return new Error(`no rest: ${JSON.stringify(this.answered.slice(-5))}`);
+  }
+
+  async close(): Promise<void> {
+    for (const operator of this.#operators) await operator.close();
     await this.#close();
   }
 }

@@ -1,7 +1,6 @@
-import type { Operator } from "../controllers/operator.ts";
 import { KINDS } from "../kube/resources.ts";
 import { KubeError, isNotFound } from "../kube/types.ts";
-import { type OperatorBed, ownedObjects } from "./operator-bed.ts";
+import { type BedOperator, type OperatorBed, ownedObjects } from "./operator-bed.ts";
 import { SHAPES } from "./service-shapes.ts";
 
 const NAMES = ["a", "b", "c"];
@@ -51,7 +50,7 @@ class Life {
   readonly #namespace: string;
   readonly #random: () => number;
   readonly #trace: string[] = [];
-  #operator: Operator | undefined;
+  #operator: BedOperator | undefined;
 
   constructor(bed: OperatorBed, namespace: string, random: () => number) {
     this.#bed = bed;
@@ -71,7 +70,8 @@ class Life {
       [2, () => this.#stopOrStart()],
       [2, () => this.#delete()],
       [2, () => this.#meddle()],
-      [2, () => this.#restart()],
+      [1, () => this.#restart()],
+      [1, () => this.#kill()],
       [3, () => this.#wait()],
     ];
     const total = operations.reduce((sum, [weight]) => sum + weight, 0);
@@ -157,8 +157,18 @@ class Life {
     return "operator restarted";
   }
 
+  /** In the midst of what it does, or else at rest. */
+  async #kill(): Promise<string> {
+    const answers = 1 + Math.floor(this.#random() * 20);
+    this.#operator?.dieAfter(answers);
+    await Promise.race([this.#operator?.died, this.#bed.rest()]);
+    await this.#operator?.die();
+    this.#operator = await this.#bed.start();
+    return `operator killed after ${answers} answers`;
+  }
+
   async #wait(): Promise<string> {
-    await this.#bed.quiet(20);
+    await this.#bed.rest();
     return "waited";
   }
 
@@ -170,11 +180,11 @@ class Life {
 
   async conclude(): Promise<LivesOutcome> {
     this.#operator ??= await this.#bed.start();
-    await this.#bed.quiet(400);
+    await this.#bed.rest();
     const settledAt = this.#bed.answered.length;
     await this.#operator.close();
     this.#operator = await this.#bed.start();
-    await this.#bed.quiet(400);
+    await this.#bed.rest();
     const writesAtRest = this.#bed.answered
       .slice(settledAt)
       .filter(isWrite)
@@ -196,7 +206,7 @@ class Life {
       const { namespace, name, labels, annotations } = metadata;
       await client.create({ apiVersion, kind, metadata: { namespace, name, labels, annotations }, spec }, USER);
     }
-    await this.#bed.quiet(400);
+    await this.#bed.rest();
     return ownedObjects(client, this.#namespace);
   }
 
