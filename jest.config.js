@@ -9,9 +9,6 @@ const base = {
 
 /** Folders whose tests start real processes. */
 const REAL = ["e2e", "cluster", "envoy", "conformance"];
-/** Random sequences whose outcome depends on timing too: `make lives` runs them. */
-const LIVES = process.env.LIVES_OPERATIONS === undefined ? ["/test/random-lives.test.ts"] : [];
-
 /** Two projects: `unit` beside the sources, and `e2e` with real processes, which run after it, one file at a time. */
 export default {
   reporters: ["default", "<rootDir>/test/jest/summary-reporter.js"],
@@ -20,7 +17,7 @@ export default {
       ...base,
       displayName: "unit",
       testMatch: ["<rootDir>/**/*.test.ts"],
-      testPathIgnorePatterns: ["/node_modules/", ...REAL.map((folder) => `/test/${folder}/`), ...LIVES],
+      testPathIgnorePatterns: ["/node_modules/", ...REAL.map((folder) => `/test/${folder}/`)],
     },
     { ...base, displayName: "e2e", testMatch: [`<rootDir>/test/{${REAL.join(",")}}/**/*.test.ts`] },
   ],

@@ -172,6 +172,15 @@ async function requestsOf(health: number): Promise<ReadonlyMap<string, number>> 
   return counts;
 }
 
+/** Reconciles of services since the operator's start, by its own metric. */
+async function reconcilesOf(health: number): Promise<number> {
+  const page = await (await fetch(`http://127.0.0.1:${health}/metrics`)).text();
+  const counts = page.matchAll(
+    /^controller_runtime_reconcile_total\{controller="llminferenceservice",[^}]*\} (\d+)$/gm,
+  );
+  return [...counts].reduce((total, [, count]) => total + Number(count), 0);
+}
+
 const sum = (counts: ReadonlyMap<string, number>): number =>
   [...counts.values()].reduce((total, count) => total + count, 0);
 
@@ -212,7 +221,8 @@ async function startOperator({ client, kubeconfig, address, program }: Setup): P
 }
 
 /** Further arguments of a process for this Node.js, such as `--cpu-prof`. */
-const nodeArguments = (variable: string): string[] => (process.env[variable] ?? "").split(" ").filter((arg) => arg !== "");
+const nodeArguments = (variable: string): string[] =>
+  (process.env[variable] ?? "").split(" ").filter((arg) => arg !== "");
 
 /** Waits until the operator sent nothing for two seconds; returns when it sent its last request. */
 async function quiet({ health }: Operator, limitMs: number): Promise<number> {
@@ -291,6 +301,7 @@ async function measure(setup: Setup, options: { services: number; edits: number;
     rows.push(["cold: CPU of the operator", `${usageOf(pid).cpuSeconds.toFixed(1)} s`]);
     if (setup.cpu() !== "") rows.push(["since its start: CPU of the API server", setup.cpu()]);
     rows.push(["cold: requests", describe(new Map(), await requestsOf(operator.health))]);
+    rows.push(["cold: reconciles", String(await reconcilesOf(operator.health))]);
     rows.push(["RSS after the cold reconcile", `${usageOf(pid).rssMiB.toFixed(0)} MiB`]);
     say(rows.map((row) => row.join(" ")).join("; "));
     const [before, usage] = [await requestsOf(operator.health), usageOf(pid)];

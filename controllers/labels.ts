@@ -14,6 +14,9 @@ export const PART_OF = "llminferenceservice";
 /** Selects the children of all services in a list or a watch. */
 export const CHILD_SELECTOR = `${PART_OF_LABEL}=${PART_OF}`;
 
+/** Selector of everything else. */
+export const FOREIGN_SELECTOR = `${PART_OF_LABEL}!=${PART_OF}`;
+
 /** Values of the component label (KServe v0.20). */
 export const COMPONENTS = {
   workload: "llminferenceservice-workload",

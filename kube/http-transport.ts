@@ -87,7 +87,7 @@ export class HttpTransport {
     const agentKey = JSON.stringify(material);
     if (this.#agent !== undefined && this.#agentKey === agentKey) return this.#agent;
     this.#agentKey = agentKey;
-    const options: AgentOptions = { keepAlive: true };
+    const options: AgentOptions = { keepAlive: true, keepAliveMsecs: TCP_KEEPALIVE_MS };
     this.#agent =
       server.protocol === "http:" ? new HttpAgent(options) : new HttpsAgent(definedOnly({ ...options, ...material }));
     return this.#agent;
@@ -123,7 +123,6 @@ function exchange(
     const release = (): void => call.signal?.removeEventListener("abort", abort);
     call.signal?.addEventListener("abort", abort, { once: true });
     request.setTimeout(call.idleMs, () => fail(stalled(call.idleMs)));
-    request.on("socket", (socket) => socket.setKeepAlive(true, TCP_KEEPALIVE_MS));
     request.on("error", (error) => {
       release();
       reject(error);

@@ -23,8 +23,11 @@ const ESTABLISH_MS = [0, 500, 2_000, 10_000];
 
 /** The cluster as local caches show it, kept up to date by watches. */
 export interface Cluster extends ClusterView {
-  /** Shows an object as just written, until the watch has caught up. */
-  remember(object: KubeObject): void;
+  /**
+   * Runs a write of the object and shows what it answers until the watch has caught up. What the watch tells of the object
+   * meanwhile is passed on when the write has ended: only then its echo is known. Errors: those of the write.
+   */
+  write(object: KubeObject, write: () => Promise<KubeObject>): Promise<KubeObject>;
   /** Shows an object as gone, until the watch has caught up. */
   forget(resource: Resource, key: ObjectKey): void;
   /** Resolves when every cache holds a complete list. */
@@ -109,6 +112,8 @@ class MirroredCluster implements Cluster {
   readonly #written = new Map<string, KubeObject | Gone>();
   /** Versions that our own writes made, of the last seconds. */
   readonly #ownVersions = new Map<string, string>();
+  /** Objects that are being written: by how many, and what waits for their end. */
+  readonly #writing = new Map<string, { writers: number; readonly waiting: (() => void)[] }>();
   readonly #discovery = new Set<(resource: Resource) => void>();
   readonly #listeners = new Set<ClusterListener>();
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -183,7 +188,25 @@ class MirroredCluster implements Cluster {
     return this.#warnings.of(pod);
   }
 
-  remember(object: KubeObject): void {
+  async write(object: KubeObject, write: () => Promise<KubeObject>): Promise<KubeObject> {
+    const key = writtenKey(object, object.metadata);
+    const writing = this.#writing.get(key) ?? { writers: 0, waiting: [] };
+    this.#writing.set(key, writing);
+    writing.writers++;
+    try {
+      const written = await write();
+      this.#remember(written);
+      return written;
+    } finally {
+      writing.writers--;
+      if (writing.writers === 0) {
+        this.#writing.delete(key);
+        for (const tell of writing.waiting) tell();
+      }
+    }
+  }
+
+  #remember(object: KubeObject): void {
     const resource = resourceOf(object);
     const { resourceVersion = "" } = object.metadata;
     this.#noteVersion(writtenKey(object, object.metadata), resourceVersion);
@@ -219,8 +242,13 @@ class MirroredCluster implements Cluster {
       ...(transform === undefined ? {} : { transform }),
     });
     reflector.subscribe((change) => {
-      const isEcho = this.#isEcho(watch, change);
-      for (const listener of this.#listeners) this.#tell(listener, resource, change, isEcho);
+      const tell = (): void => {
+        const isEcho = this.#isEcho(watch, change);
+        for (const listener of this.#listeners) this.#tell(listener, resource, change, isEcho);
+      };
+      const writing = this.#writing.get(writtenKey(resource, change.object.metadata));
+      if (writing === undefined) tell();
+      else writing.waiting.push(tell);
     });
     const mirrors = this.#mirrors.get(resource);
     if (mirrors === undefined) this.#mirrors.set(resource, [{ watch, reflector }]);

@@ -1,7 +1,7 @@
 import type { Selection } from "../../kube/client.ts";
 import { KINDS, type Resource, groupOf } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
-import { CHILD_SELECTOR } from "../labels.ts";
+import { CHILD_SELECTOR, FOREIGN_SELECTOR } from "../labels.ts";
 import { CHILD_KINDS } from "../llminferenceservice/sweep.ts";
 
 /** One watch of the operator. */
@@ -99,7 +99,7 @@ export function operatorWatches(systemNamespace: string): readonly Watch[] {
     ...REFERENCED_KINDS.map(
       (resource): Watch => ({
         resource,
-        selection: { metadataOnly: true },
+        selection: { metadataOnly: true, labelSelector: FOREIGN_SELECTOR },
         keeps: "names",
         transform: nameOnly,
       }),

@@ -1,4 +1,4 @@
-import { FIELD_MANAGER, applyIfChanged } from "../../kube/apply.ts";
+import { FIELD_MANAGER, needsApply } from "../../kube/apply.ts";
 import type { KubeClient } from "../../kube/client.ts";
 import { describeObject, resourceOf } from "../../kube/resources.ts";
 import { KubeError, type KubeObject, isNotFound, keyOf } from "../../kube/types.ts";
@@ -53,16 +53,17 @@ class Writes implements ChildWrites {
     this.#plan = plan;
   }
 
-  async apply(desired: KubeObject): Promise<void> {
-    const step = this.#plan.stepOf.get(desired);
+  async apply(child: KubeObject): Promise<void> {
+    const step = this.#plan.stepOf.get(child);
     if (this.#failed.has(step)) return;
-    await this.attempt({ step, kind: desired.kind }, async () => {
+    await this.attempt({ step, kind: child.kind }, async () => {
+      const desired = this.#plan.current(child);
       const live = this.#writer.cluster.find(resourceOf(desired), desired.metadata);
       // A new object is not forced: somebody else's of the same name that no cache shows stays as it is.
       const options = { fieldManager: FIELD_MANAGER, force: live !== undefined };
-      const { object, written } = await applyIfChanged(this.#writer.client, live, desired, options);
-      if (!written) return;
-      this.#writer.cluster.remember(object);
+      if (live !== undefined && !needsApply(live, desired, options)) return;
+      const { client, cluster } = this.#writer;
+      await cluster.write(desired, () => client.apply(desired, options));
       this.done.push({ verb: live === undefined ? "Created" : "Updated", object: describeObject(desired) });
     });
   }

@@ -18,6 +18,7 @@ import { routerMarks } from "../status/router-readiness.ts";
 import { earlierStatus, reachedStatus, workloadsStatus } from "../status/status.ts";
 import { workloadMarks } from "../status/workload-readiness.ts";
 import { claimsSameDevices } from "../workload/claim-template.ts";
+import { buildTlsSecret } from "../workload/tls.ts";
 import { ROUTER_STEPS, type Step, WORKLOAD_STEPS } from "./children.ts";
 import { type Conclusion, conclude } from "./conclusion.ts";
 import {
@@ -61,6 +62,10 @@ export interface Plan {
   readonly deletions: readonly LiveRef[];
   /** The step that makes a child, for naming the condition that suffers when it cannot be written. */
   readonly stepOf: ReadonlyMap<KubeObject, Step>;
+  /** A child as it has to be written now: the certificate names the address of a Service that the same plan may make. */
+  current(child: KubeObject): KubeObject;
+  /** Whether a written Secret calls for another pass: gateways are told the authority of a certificate once it is live. */
+  readonly tellsAuthority: boolean;
   /**
    * Status and Events by what the cluster shows when it is called: after the writes, so that a child just changed counts as
    * not yet observed. `refused` are the marks of children that could not be written.
@@ -196,7 +201,14 @@ function passOf(input: PlanInput, spec: JsonObject): Pass {
   };
 }
 
-const UNTOUCHED = { children: [], deletions: [], replacements: [], stepOf: new Map<KubeObject, Step>() };
+const UNTOUCHED = {
+  children: [],
+  deletions: [],
+  replacements: [],
+  stepOf: new Map<KubeObject, Step>(),
+  current: (child: KubeObject): KubeObject => child,
+  tellsAuthority: false,
+};
 
 function planStopped(input: PlanInput): Plan {
   const { composition, service } = input;
@@ -240,15 +252,32 @@ function observed(pass: Pass, routing: Routing, outcome: Outcome, earlier: JsonO
   };
 }
 
+/** The order of writing: first the Service whose address the certificate names. */
+function inOrder(pass: Pass, children: readonly KubeObject[]): readonly KubeObject[] {
+  const isFirst = ({ kind, metadata }: KubeObject): boolean =>
+    kind === KINDS.Service.kind && metadata.name === pass.names.workloadService;
+  return [...children.filter(isFirst), ...children.filter((object) => !isFirst(object))];
+}
+
 function planComposed(input: PlanInput, spec: JsonObject): Plan {
   const pass = passOf(input, spec);
   const routing = routingOf(pass);
   const outcome = buildChildren(pass, routing);
-  const children = outcome.children.map(([object]) => object);
+  const children = inOrder(
+    pass,
+    outcome.children.map(([object]) => object),
+  );
   const replacements = replacementsOf(pass, children);
+  const service = { namespace: pass.namespace, name: pass.names.workloadService };
+  const addressed = pass.cluster.find(KINDS.Service, service) !== undefined;
   return {
     children,
     replacements,
+    current: (object) => {
+      const named = addressed || object.metadata.name !== pass.names.tlsSecret || object.kind !== KINDS.Secret.kind;
+      return named ? object : (buildTlsSecret(pass)[0] ?? object);
+    },
+    tellsAuthority: pass.global.ingress.enableTls && pass.cluster.serves(KINDS.BackendTLSPolicy),
     deletions: outcome.complete ? obsoleteChildren(pass, children) : [],
     stepOf: new Map(outcome.children),
     conclude: (refused) => {

@@ -32,8 +32,7 @@ const REFUSED_RETRY_MS = 30_000;
 const GROUP_WAIT_MS = 5_000;
 const LONGEST_GROUP_WAIT_MS = 600_000;
 
-/** A new Service has got an address, which certificates name; policies name the authority of a new certificate. */
-const isReadBack = ({ object }: ChildWrite): boolean => /^(Service|Secret) /.test(object);
+const isSecret = ({ object }: ChildWrite): boolean => object.startsWith(`${KINDS.Secret.kind} `);
 
 /** Everything a reconciler works with. */
 export interface ReconcilerOptions {
@@ -88,7 +87,7 @@ export class ServiceReconciler {
     const passing = errors.find((error) => !(error instanceof KubeError && isLasting(error)));
     if (passing !== undefined) throw passing;
     if (errors.length > 0) return { requeueAfterMs: REFUSED_RETRY_MS };
-    return done.some(isReadBack) ? { requeueAfterMs: 0 } : {};
+    return wanted.tellsAuthority && done.some(isSecret) ? { requeueAfterMs: 0 } : {};
   }
 
   /** One Event for all that a pass did of one sort. */
@@ -111,8 +110,8 @@ export class ServiceReconciler {
   async #writeStatus(service: KubeObject, status: JsonObject): Promise<void> {
     const current = objectAt(asJson(service), "status") ?? {};
     if (sameJson(current, status)) return;
-    const written = await this.#options.client.updateStatus({ ...service, status }, { fieldManager: FIELD_MANAGER });
-    this.#options.cluster.remember(written);
+    const { client, cluster } = this.#options;
+    await cluster.write(service, () => client.updateStatus({ ...service, status }, { fieldManager: FIELD_MANAGER }));
   }
 
   async #withFinalizer(service: KubeObject): Promise<KubeObject> {
@@ -147,8 +146,8 @@ export class ServiceReconciler {
     const body = { metadata: { finalizers, resourceVersion } };
     const options = { fieldManager: FIELD_MANAGER };
     const key = { namespace, name };
-    const written = await this.#options.client.patch(KINDS.LLMInferenceService, key, { type: "merge", body }, options);
-    if (finalizers.length > 0) this.#options.cluster.remember(written);
-    return written;
+    const { client, cluster } = this.#options;
+    const write = () => client.patch(KINDS.LLMInferenceService, key, { type: "merge", body }, options);
+    return finalizers.length > 0 ? await cluster.write(service, write) : await write();
   }
 }

@@ -69,15 +69,10 @@ export class ConfigReconciler {
     const finalizers = change(now);
     if (sameJson([...now], [...finalizers])) return config;
     const patch = { type: "merge", body: { metadata: { finalizers, resourceVersion } } } as const;
+    const { client, cluster } = this.#options;
+    const write = () => client.patch(KINDS.LLMInferenceServiceConfig, { namespace, name }, patch, WRITER);
     try {
-      const written = await this.#options.client.patch(
-        KINDS.LLMInferenceServiceConfig,
-        { namespace, name },
-        patch,
-        WRITER,
-      );
-      if (finalizers.length > 0) this.#options.cluster.remember(written);
-      return written;
+      return finalizers.length > 0 ? await cluster.write(config, write) : await write();
     } catch (error) {
       if (isNotFound(error)) return config;
       throw error;
@@ -86,6 +81,7 @@ export class ConfigReconciler {
 
   async #writeStatus(config: KubeObject, status: JsonObject): Promise<void> {
     if (sameJson(at(asJson(config), "status") ?? {}, status)) return;
-    this.#options.cluster.remember(await this.#options.client.updateStatus({ ...config, status }, WRITER));
+    const { client, cluster } = this.#options;
+    await cluster.write(config, () => client.updateStatus({ ...config, status }, WRITER));
   }
 }

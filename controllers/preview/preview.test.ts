@@ -61,7 +61,8 @@ describe("what the operator would make", () => {
   test("is the same each time, and shows no secret", () => {
     const render = (): string => JSON.stringify(previewService(service("s", SPEC), new OfflineView(PRESETS), OPTIONS));
     expect(render()).toBe(render());
-    const secret = previewService(service("s", SPEC), new OfflineView(PRESETS), OPTIONS).children[0];
+    const { children } = previewService(service("s", SPEC), new OfflineView(PRESETS), OPTIONS);
+    const secret = children.find(({ kind }) => kind === "Secret");
     expect(secret).toMatchObject({ kind: "Secret", data: { "ca.crt": "", "tls.crt": "", "tls.key": "" } });
   });
 

@@ -10,11 +10,17 @@ const CAPACITY = 65_000;
 
 /** Gives Services their addresses in the cluster's service network. */
 export class ServiceAddresses {
-  readonly #store: Store;
+  /** Services by address. */
+  readonly #users = new Map<string, number>();
   #last = 0;
 
   constructor(store: Store) {
-    this.#store = store;
+    for (const { object } of store.list(SERVICES)) this.#count(object, 1);
+    store.subscribe(({ resource, type, object, previous }) => {
+      if (resource !== SERVICES) return;
+      if (previous !== undefined) this.#count(previous, -1);
+      if (type !== "DELETED") this.#count(object, 1);
+    });
   }
 
   /** Sets `spec.clusterIP` and `clusterIPs` of a new Service. Errors: 500 when the network is full. */
@@ -28,17 +34,23 @@ export class ServiceAddresses {
   }
 
   #free(): string {
-    const used = new Set(this.#store.list(SERVICES).map(({ object }) => at(object, "spec", "clusterIP")));
     for (let tried = 0; tried < CAPACITY; tried++) {
       this.#last = (this.#last % CAPACITY) + 1;
       const address = `10.96.${this.#last >> 8}.${this.#last & 255}`;
-      if (!used.has(address)) return address;
+      if (!this.#users.has(address)) return address;
     }
     throw new ApiError(
       500,
       "InternalError",
       "the service network 10.96.0.0/16 is full; delete services that are not used",
     );
+  }
+
+  #count(object: JsonObject | undefined, by: number): void {
+    const address = textOf(at(object, "spec", "clusterIP"));
+    const users = (this.#users.get(address) ?? 0) + by;
+    if (users > 0) this.#users.set(address, users);
+    else this.#users.delete(address);
   }
 }
 
