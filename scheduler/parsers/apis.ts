@@ -1,10 +1,12 @@
-import { type RequestApi, RequestError } from "../request/types.ts";
+import { type MediaEstimate, type RequestApi, RequestError } from "../request/types.ts";
 import {
   type Members,
+  type Message,
   chatPrompt,
   isTokenIds,
   messagesPrompt,
   rawPrompt,
+  readMessages,
   responsesPrompt,
   textPrompts,
   tokenIds,
@@ -13,10 +15,15 @@ import { ScanError, type Span, hasElement, isArray, isNull, isString, scanArray 
 
 /** How one API reads a JSON body. */
 export interface ApiSpec {
-  /** Throws `RequestError` where a required member is missing or wrong. */
-  readonly check: (bytes: Buffer, members: Members) => void;
+  /** Throws `RequestError` where a required member is missing or wrong. Returns the messages of a conversation. */
+  readonly check: (bytes: Buffer, members: Members) => readonly Message[] | undefined;
   /** Prompts that are text; none where token ids are given. */
-  readonly prompts: (bytes: Buffer, members: Members) => readonly Buffer[];
+  readonly prompts: (
+    bytes: Buffer,
+    members: Members,
+    messages: readonly Message[],
+    estimate: MediaEstimate | undefined,
+  ) => readonly Buffer[];
   /** Member that may hold token ids. */
   readonly ids?: string;
   /** Members that may limit the answer, the first valid one counts. */
@@ -33,6 +40,7 @@ export interface ApiSpec {
 export const badRequest = (message: string): RequestError => new RequestError("BadRequest", message);
 
 const NO_JSON = "error unmarshaling request bodyMap";
+const NO_JSON_BODY = "error unmarshaling request body";
 
 /** Turns what a scan finds wrong into the refusal of the request. */
 export function guarded<T>(scan: () => T, noJson: string = NO_JSON): T {
@@ -58,8 +66,19 @@ function isPrompt(bytes: Buffer, span: Span | undefined): boolean {
 }
 
 function demand(key: string, message: string, holds: (bytes: Buffer, span: Span | undefined) => boolean) {
-  return (bytes: Buffer, members: Members): void => {
+  return (bytes: Buffer, members: Members): undefined => {
     if (!holds(bytes, members.get(key))) throw badRequest(message);
+  };
+}
+
+/** Demands messages; `damaged` is told where there are some that cannot be read. */
+function demandMessages(none: string, damaged: string, noJson: string = NO_JSON) {
+  return (bytes: Buffer, members: Members): readonly Message[] => {
+    const span = members.get("messages");
+    if (!isFilledArray(bytes, span)) throw badRequest(none);
+    const messages = guarded(() => readMessages(bytes, span), noJson);
+    if (messages === undefined) throw badRequest(damaged);
+    return messages;
   };
 }
 
@@ -74,7 +93,7 @@ const texts =
 /** Demands token ids, and tells the first one that is none. */
 const demandIds =
   (key: string) =>
-  (bytes: Buffer, members: Members): void => {
+  (bytes: Buffer, members: Members): undefined => {
     const span = members.get(key);
     if (!isFilledArray(bytes, span) || span === undefined)
       throw badRequest(`invalid generate request: must have non-empty ${key} field`);
@@ -83,9 +102,11 @@ const demandIds =
       throw badRequest(`invalid generate request: ${key}[${ids.badIndex}]: invalid value`);
   };
 
+const NO_MESSAGES = "invalid chat completions request: must have valid messages field";
+
 const CHAT: ApiSpec = {
-  check: demand("messages", "invalid chat completions request: must have valid messages field", isFilledArray),
-  prompts: (bytes, members) => [chatPrompt(bytes, members)],
+  check: demandMessages(NO_MESSAGES, NO_MESSAGES),
+  prompts: (bytes, members, messages, estimate) => [chatPrompt(bytes, members, messages, estimate)],
   limits: ["max_completion_tokens", "max_tokens"],
 };
 
@@ -100,10 +121,14 @@ const RESPONSES: ApiSpec = {
 };
 
 const MESSAGES: ApiSpec = {
-  check: demand("messages", "invalid messages request: must have at least one message", isFilledArray),
-  prompts: (bytes, members) => [messagesPrompt(bytes, members)],
+  check: demandMessages(
+    "invalid messages request: must have at least one message",
+    "error parsing messages request: content must be text or an array of blocks",
+    NO_JSON_BODY,
+  ),
+  prompts: (bytes, members, messages, estimate) => [messagesPrompt(bytes, members, messages, estimate)],
   limits: ["max_tokens"],
-  noJson: "error unmarshaling request body",
+  noJson: NO_JSON_BODY,
 };
 
 /** Specs of the APIs whose bodies are JSON. */
@@ -144,7 +169,7 @@ export const API_SPECS = {
     ids: "token_ids",
     limits: ["max_tokens"],
     limitsIn: "sampling_params",
-    noJson: "error unmarshaling request body",
+    noJson: NO_JSON_BODY,
   },
   sglang: {
     check: demandIds("input_ids"),
@@ -153,7 +178,7 @@ export const API_SPECS = {
     limits: ["max_new_tokens"],
     limitsIn: "sampling_params",
     saltKey: "extra_key",
-    noJson: "error unmarshaling request body",
+    noJson: NO_JSON_BODY,
   },
   "vertex-chat": CHAT,
   "vertex-responses": RESPONSES,

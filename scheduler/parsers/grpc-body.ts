@@ -50,6 +50,10 @@ export class VllmGrpcBody implements ParsedBody {
     return this.#ids === undefined && this.#text !== undefined ? [this.#text] : [];
   }
 
+  media(): readonly [] {
+    return [];
+  }
+
   promptTokenIds(): readonly Uint32Array[] | undefined {
     return this.#ids === undefined ? undefined : [this.#ids];
   }

@@ -1,7 +1,9 @@
-import type { ParsedBody } from "../request/types.ts";
+import type { MediaEstimate, MediaPart, ParsedBody } from "../request/types.ts";
 import { API_SPECS, type ApiSpec, badRequest, guarded, type JsonApi } from "./apis.ts";
-import { isTokenIds, type Members, tokenIds } from "./prompt.ts";
+import { isTokenIds, mediaOf, type Members, type Message, readMessages, tokenIds } from "./prompt.ts";
 import { isObject, isString, isTrue, numberValue, scanDocument, stringValue } from "./scan.ts";
+
+const NO_MESSAGES: readonly Message[] = [];
 
 /** A JSON body, of which only the places of its members are known. */
 export class JsonBody implements ParsedBody {
@@ -13,7 +15,10 @@ export class JsonBody implements ParsedBody {
   readonly cacheSalt: string;
   readonly #json: Buffer;
   readonly #members: Members;
+  readonly #messages: readonly Message[];
   #prompts: readonly Buffer[] | undefined;
+  /** What `#prompts` was made with. */
+  #estimate: MediaEstimate | undefined;
 
   /** Reads `json`; `bytes` is the whole body where that wraps it. Throws `RequestError` (400). */
   constructor(api: JsonApi, json: Buffer, bytes: Buffer = json) {
@@ -23,7 +28,7 @@ export class JsonBody implements ParsedBody {
     this.bytes = bytes;
     this.#json = json;
     this.#members = members;
-    spec.check(json, members);
+    this.#messages = spec.check(json, members) ?? NO_MESSAGES;
     this.model = textMember(json, members, "model");
     this.stream = isTrue(json, members.get("stream"));
     this.maxOutputTokens = outputLimit(json, members, spec);
@@ -34,9 +39,22 @@ export class JsonBody implements ParsedBody {
     return this.bytes.length;
   }
 
-  promptBytes(): readonly Buffer[] {
-    this.#prompts ??= guarded(() => API_SPECS[this.api].prompts(this.#json, this.#members));
+  promptBytes(estimate: MediaEstimate | undefined = this.#estimate): readonly Buffer[] {
+    if (this.#prompts !== undefined && estimate === this.#estimate) return this.#prompts;
+    const spec: ApiSpec = API_SPECS[this.api];
+    this.#prompts = guarded(() => spec.prompts(this.#json, this.#members, this.#messages, estimate));
+    this.#estimate = estimate;
     return this.#prompts;
+  }
+
+  media(): readonly MediaPart[] {
+    return guarded(() => mediaOf(this.#json, this.#conversation()));
+  }
+
+  /** The messages, under whatever name the API has them. */
+  #conversation(): readonly Message[] {
+    if (this.#messages.length > 0) return this.#messages;
+    return readMessages(this.#json, this.#members.get("input") ?? this.#members.get("items")) ?? NO_MESSAGES;
   }
 
   promptTokenIds(): readonly Uint32Array[] | undefined {

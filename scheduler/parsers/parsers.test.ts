@@ -74,6 +74,17 @@ describe("the scan", () => {
 
 test.each([
   ["/v1/chat/completions", { messages: [] }, "invalid chat completions request: must have valid messages field"],
+  [
+    "/v1/chat/completions",
+    { messages: [{ role: "user", content: 5 }] },
+    "invalid chat completions request: must have valid messages field",
+  ],
+  ["/v1/chat/completions", { messages: ["x"] }, "invalid chat completions request: must have valid messages field"],
+  [
+    "/v1/messages",
+    { messages: [{ role: "user", content: {} }] },
+    "error parsing messages request: content must be text or an array of blocks",
+  ],
   ["/v1/completions", { prompt: "" }, "invalid completions request: must have prompt field"],
   ["/v1/completions", { prompt: ["a", 1] }, "invalid completions request: must have prompt field"],
   ["/v1/completions", { prompt: [1.5] }, "invalid completions request: must have prompt field"],
@@ -128,16 +139,46 @@ describe("prompts", () => {
     ]);
   });
 
-  test("images stand as words that depend on the image alone", () => {
-    const image = (url: string) => ({
-      messages: [{ role: "user", content: [{ type: "image_url", image_url: { url } }] }],
+  test("images, video and audio stand as words from a token's boundary on", () => {
+    const content = [
+      { type: "image_url", image_url: { url: "http://a/b.png" } },
+      { type: "video_url", video_url: { url: "v" } },
+      { type: "input_audio", input_audio: { data: "QUJD", format: "wav" } },
+      { type: "text", text: "end" },
+    ];
+    const seen: string[] = [];
+    const [prompt] = parse("/v1/chat/completions", { messages: [{ role: "me", content }] }).promptBytes((part) => {
+      seen.push(`${part.modality} ${part.content.toString()}`);
+      return { word: 0x01020304, count: seen.length };
     });
-    const [first] = parse("/v1/chat/completions", image("a")).promptBytes();
-    const [same] = parse("/v1/chat/completions", image("a")).promptBytes();
-    const [other] = parse("/v1/chat/completions", image("b")).promptBytes();
-    expect(first).toEqual(same);
-    expect(first).not.toEqual(other);
-    expect(first?.length).toBe(4 + 225 * 4);
+    expect(seen).toEqual(["image http://a/b.png", "video v", "audio QUJDwav"]);
+    expect(prompt?.toString("latin1")).toBe(`me\0\0${"\x04\x03\x02\x01".repeat(6)}end`);
+  });
+
+  test("of Anthropic's messages", () => {
+    const system = [
+      { type: "text", text: "x-anthropic-billing-header: 1" },
+      { type: "text", text: "sys" },
+    ];
+    const content = [
+      { type: "thinking", thinking: "hm" },
+      { type: "tool_use", id: "i", name: "n", input: { a: 1 } },
+      {
+        type: "tool_result",
+        tool_use_id: "i",
+        content: [
+          { type: "text", text: "one" },
+          { type: "text", text: "two" },
+        ],
+      },
+      { type: "tool_result", content: "three" },
+    ];
+    expect(prompts("/v1/messages", { system, messages: [{ role: "user", content }] })).toEqual([
+      'sysuserhmin{"a":1}one\ntwothree',
+    ]);
+    const source = { type: "base64", media_type: "image/png", data: "AAAA" };
+    const image = parse("/v1/messages", { messages: [{ role: "user", content: [{ type: "image", source }] }] });
+    expect(image.media()).toEqual([{ modality: "image", content: Buffer.from("data:image/png;base64,AAAA") }]);
   });
 
   test("of the other APIs", () => {

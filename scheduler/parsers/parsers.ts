@@ -139,6 +139,10 @@ class RawBody implements ParsedBody {
   promptBytes(): readonly Buffer[] {
     return [];
   }
+  media(): readonly [] {
+    return [];
+  }
+
   promptTokenIds(): undefined {
     return undefined;
   }

@@ -1,4 +1,15 @@
-import { type Span, isArray, isString, scanArray, scanObjects, skipSpace, stringBytes, stringValue } from "./scan.ts";
+import type { MediaEstimate, MediaPart } from "../request/types.ts";
+import {
+  type Span,
+  isArray,
+  isObject,
+  isString,
+  scanArray,
+  scanObject,
+  scanObjects,
+  skipSpace,
+  stringBytes,
+} from "./scan.ts";
 import { unescaped } from "./unescape.ts";
 
 const BACKSLASH = 0x5c;
@@ -6,19 +17,30 @@ const BACKSLASH = 0x5c;
 /** Members of a request body. */
 export type Members = ReadonlyMap<string, Span>;
 
-/** Pseudo tokens of an image whose size is not known: 640 × 360 pixels at 1,024 pixels each. */
-const IMAGE_TOKENS = 225;
-/** Pseudo tokens of one part that is not text. */
-const MAX_PART_TOKENS = 4096;
+/** What counts of a message of a conversation. */
+export interface Message {
+  readonly role: Span | undefined;
+  /** Text or an array of blocks. */
+  readonly content: Span | undefined;
+}
+
+/** Words that may stand for images, video and audio in one prompt: bounds what a request can claim. */
+const MAX_MEDIA_TOKENS = 1_000_000;
+
+/** One word for each part: for whoever does not estimate. */
+const ONE_WORD: MediaEstimate = () => ({ word: 0, count: 1 });
 
 /** Collects the prompt bytes of one request. */
 class PromptBytes {
   #bytes: Buffer;
   #length = 0;
+  #mediaTokens = 0;
+  readonly #estimate: MediaEstimate;
 
   /** `capacity`: bytes that are likely to come. */
-  constructor(capacity: number) {
+  constructor(capacity: number, estimate: MediaEstimate = ONE_WORD) {
     this.#bytes = Buffer.allocUnsafe(capacity);
+    this.#estimate = estimate;
   }
 
   add(part: Buffer): void {
@@ -33,12 +55,16 @@ class PromptBytes {
     this.add(content.includes(BACKSLASH) ? unescaped(content) : content);
   }
 
-  /** Stands for content that is not text: `count` copies of its hash, from a 4-byte boundary on. */
-  addPart(content: Buffer, count: number): void {
+  /** Stands for content that is not text: copies of its word, from a 4-byte boundary on. */
+  addPart(part: MediaPart): void {
+    const { word, count } = this.#estimate(part);
+    const words = Math.min(Math.max(1, count), MAX_MEDIA_TOKENS - this.#mediaTokens);
+    if (words <= 0) return;
+    this.#mediaTokens += words;
     this.add(Buffer.alloc((4 - (this.#length % 4)) % 4));
-    const word = Buffer.alloc(4);
-    word.writeUInt32LE(fnv1a(content));
-    this.add(Buffer.alloc(4 * Math.min(Math.max(1, count), MAX_PART_TOKENS), word));
+    const pattern = Buffer.alloc(4);
+    pattern.writeUInt32LE(word);
+    this.add(Buffer.alloc(4 * words, pattern));
   }
 
   finish(): Buffer {
@@ -46,29 +72,47 @@ class PromptBytes {
   }
 }
 
-/** FNV-1a, 32 bits. */
-function fnv1a(bytes: Buffer): number {
-  let hash = 0x811c9dc5;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
-  return hash >>> 0;
-}
-
 const raw = (bytes: Buffer, span: Span): Buffer => bytes.subarray(span.start, span.end);
 
+const isNull = (bytes: Buffer, { start }: Span): boolean => bytes[start] === 0x6e;
+
+/** Messages of a conversation; undefined where one is no object, or has content that is neither text nor blocks. */
+export function readMessages(bytes: Buffer, span: Span | undefined): readonly Message[] | undefined {
+  if (!isArray(bytes, span)) return undefined;
+  const messages: Message[] = [];
+  let isGood = true;
+  const allObjects = scanObjects(bytes, span.start, (members) => {
+    const [role, content] = [members.get("role"), members.get("content")];
+    if (content !== undefined) isGood &&= isString(bytes, content) || isArray(bytes, content) || isNull(bytes, content);
+    messages.push({ role, content });
+  });
+  return allObjects && isGood ? messages : undefined;
+}
+
 /** Chat completions: tools, then role and content of each message, without separators. */
-export function chatPrompt(bytes: Buffer, members: Members): Buffer {
-  const prompt = new PromptBytes(bytes.length);
+export function chatPrompt(
+  bytes: Buffer,
+  members: Members,
+  messages: readonly Message[],
+  estimate?: MediaEstimate,
+): Buffer {
+  const prompt = new PromptBytes(bytes.length, estimate);
   addTools(prompt, bytes, members);
-  addMessages(prompt, bytes, members.get("messages"));
+  addMessages(prompt, bytes, messages);
   return prompt.finish();
 }
 
 /** Anthropic messages: tools, the system text, then the messages. */
-export function messagesPrompt(bytes: Buffer, members: Members): Buffer {
-  const prompt = new PromptBytes(bytes.length);
+export function messagesPrompt(
+  bytes: Buffer,
+  members: Members,
+  messages: readonly Message[],
+  estimate?: MediaEstimate,
+): Buffer {
+  const prompt = new PromptBytes(bytes.length, estimate);
   addTools(prompt, bytes, members);
-  addContent(prompt, bytes, members.get("system"));
-  addMessages(prompt, bytes, members.get("messages"));
+  addSystem(prompt, bytes, members.get("system"));
+  addMessages(prompt, bytes, messages);
   return prompt.finish();
 }
 
@@ -125,13 +169,24 @@ function addTools(prompt: PromptBytes, bytes: Buffer, members: Members): void {
   if (isArray(bytes, tools)) prompt.add(raw(bytes, tools));
 }
 
-function addMessages(prompt: PromptBytes, bytes: Buffer, messages: Span | undefined): void {
-  if (!isArray(bytes, messages)) return;
-  scanObjects(bytes, messages.start, (members) => {
-    const role = members.get("role");
+function addMessages(prompt: PromptBytes, bytes: Buffer, messages: readonly Message[]): void {
+  for (const { role, content } of messages) {
     if (isString(bytes, role)) prompt.addString(bytes, role);
-    addContent(prompt, bytes, members.get("content"));
-  });
+    addContent(prompt, bytes, content);
+  }
+}
+
+/** Begins a system block that tells who pays, and differs where the prompt does not. */
+const BILLING = "x-anthropic-billing-header";
+
+function addSystem(prompt: PromptBytes, bytes: Buffer, system: Span | undefined): void {
+  if (isString(bytes, system)) prompt.addString(bytes, system);
+  else if (isArray(bytes, system))
+    scanObjects(bytes, system.start, (block) => {
+      const text = block.get("text");
+      if (isString(bytes, text) && !stringBytes(bytes, text).subarray(0, BILLING.length).equals(Buffer.from(BILLING)))
+        prompt.addString(bytes, text);
+    });
 }
 
 function addContent(prompt: PromptBytes, bytes: Buffer, content: Span | undefined): void {
@@ -140,11 +195,96 @@ function addContent(prompt: PromptBytes, bytes: Buffer, content: Span | undefine
     scanObjects(bytes, content.start, (members, block) => addBlock(prompt, bytes, members, block));
 }
 
-function addBlock(prompt: PromptBytes, bytes: Buffer, members: Members, block: Span): void {
-  const type = members.get("type");
-  const name = isString(bytes, type) ? stringValue(bytes, type) : "";
-  const text = members.get(name === "thinking" ? "thinking" : "text");
-  if (isString(bytes, text)) prompt.addString(bytes, text);
-  else if (name.startsWith("image")) prompt.addPart(raw(bytes, block), IMAGE_TOKENS);
-  else prompt.addPart(raw(bytes, block), Math.ceil((block.end - block.start) / 4));
+function addBlock(prompt: PromptBytes, bytes: Buffer, block: Members, span: Span): void {
+  const type = textOf(bytes, block.get("type")).toString();
+  if (type === "tool_use") return addToolUse(prompt, bytes, block);
+  if (type === "tool_result") return addToolResult(prompt, bytes, block.get("content"));
+  const part = mediaPart(bytes, type, block);
+  const text = block.get(type === "thinking" ? "thinking" : "text");
+  if (part !== undefined) prompt.addPart(part);
+  else if (isString(bytes, text)) prompt.addString(bytes, text);
+  else if (type !== "text" && type !== "thinking")
+    // A kind of block that is not known: it counts by its length, and tells requests apart.
+    prompt.addPart({ modality: "audio", content: raw(bytes, span) });
+}
+
+function addToolUse(prompt: PromptBytes, bytes: Buffer, block: Members): void {
+  for (const key of ["id", "name"]) prompt.add(textOf(bytes, block.get(key)));
+  const input = block.get("input");
+  if (input !== undefined) prompt.add(raw(bytes, input));
+}
+
+/** Texts of a tool's result are lines. */
+function addToolResult(prompt: PromptBytes, bytes: Buffer, content: Span | undefined): void {
+  if (!isArray(bytes, content)) return addContent(prompt, bytes, content);
+  let lines = 0;
+  scanObjects(bytes, content.start, (block) => {
+    const text = block.get("text");
+    const part = mediaPart(bytes, textOf(bytes, block.get("type")).toString(), block);
+    if (part !== undefined) return prompt.addPart(part);
+    if (!isString(bytes, text)) return;
+    if (lines++ > 0) prompt.add(Buffer.from("\n"));
+    prompt.addString(bytes, text);
+  });
+}
+
+const NO_TEXT = Buffer.alloc(0);
+
+const textOf = (bytes: Buffer, span: Span | undefined): Buffer =>
+  isString(bytes, span) ? stringBytes(bytes, span) : NO_TEXT;
+
+/** Members of an object that a member holds. */
+function inner(bytes: Buffer, span: Span | undefined): Members {
+  const members = new Map<string, Span>();
+  if (isObject(bytes, span)) scanObject(bytes, span.start, (key, value) => void members.set(key, value));
+  return members;
+}
+
+/** Types of blocks that hold a URL, in a member of their own name. */
+const BY_URL: ReadonlyMap<string, MediaPart["modality"]> = new Map([
+  ["image_url", "image"],
+  ["video_url", "video"],
+  ["audio_url", "audio"],
+]);
+
+/** The image, video or audio that a block is: of OpenAI's APIs, or an image of Anthropic's. */
+function mediaPart(bytes: Buffer, type: string, block: Members): MediaPart | undefined {
+  const modality = BY_URL.get(type);
+  if (modality !== undefined) {
+    const holder = block.get(type);
+    return { modality, content: textOf(bytes, isString(bytes, holder) ? holder : inner(bytes, holder).get("url")) };
+  }
+  if (type === "input_image") return { modality: "image", content: textOf(bytes, block.get("image_url")) };
+  if (type === "input_audio") {
+    const audio = inner(bytes, block.get(type));
+    const parts = ["data", "format"].map((key) => textOf(bytes, audio.get(key)));
+    return { modality: "audio", content: Buffer.concat(parts) };
+  }
+  return type === "image"
+    ? { modality: "image", content: imageSource(bytes, inner(bytes, block.get("source"))) }
+    : undefined;
+}
+
+/** The URL of an Anthropic image; data as a data URL. */
+function imageSource(bytes: Buffer, source: Members): Buffer {
+  const url = source.get("url");
+  if (isString(bytes, url)) return stringBytes(bytes, url);
+  const type = textOf(bytes, source.get("media_type"));
+  return Buffer.concat([Buffer.from("data:"), type, Buffer.from(";base64,"), textOf(bytes, source.get("data"))]);
+}
+
+/** The images, videos and audio parts of messages, in their order. */
+export function mediaOf(bytes: Buffer, messages: readonly Message[]): readonly MediaPart[] {
+  const parts: MediaPart[] = [];
+  const visit = (content: Span | undefined): void => {
+    if (!isArray(bytes, content)) return;
+    scanObjects(bytes, content.start, (block) => {
+      const type = textOf(bytes, block.get("type")).toString();
+      const part = mediaPart(bytes, type, block);
+      if (part !== undefined) parts.push(part);
+      else if (type === "tool_result") visit(block.get("content"));
+    });
+  };
+  for (const { content } of messages) visit(content);
+  return parts;
 }

@@ -138,19 +138,27 @@ export function scanArray(bytes: Buffer, at: number, visit: (element: Span) => v
   });
 }
 
-/** Calls `visit` for each object in the array at `at` with its members; other elements are passed over. Throws `ScanError`. */
+/**
+ * Calls `visit` for each object in the array at `at` with its members; other elements are passed over. Returns whether there are
+ * no others. Throws `ScanError`.
+ */
 export function scanObjects(
   bytes: Buffer,
   at: number,
   visit: (members: ReadonlyMap<string, Span>, element: Span) => void,
-): void {
+): boolean {
+  let only = true;
   readArray(bytes, at, (start) => {
-    if (bytes[start] !== OPEN_OBJECT) return skipValue(bytes, start);
+    if (bytes[start] !== OPEN_OBJECT) {
+      only = false;
+      return skipValue(bytes, start);
+    }
     const members = new Map<string, Span>();
     const end = scanObject(bytes, start, (key, value) => void members.set(key, value));
     visit(members, { start, end });
     return end;
   });
+  return only;
 }
 
 /** Has each element of an array read from where it starts; `read` returns where it ends. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import { createParsers } from "../parsers/parsers.ts";
 import { PREFIX_MATCH, TOKENIZED_PROMPT } from "../framework/data.ts";
 import { benchRequest, pluginOf } from "../../test/scheduler/plugin-bench.ts";
 
@@ -33,8 +34,8 @@ describe("always-disagg-multimodal-decider", () => {
     [{ type: "video_url", video_url: { url: "http://x/y.mp4" } }, true],
   ])("%j", (part, expected) => {
     const bench = pluginOf("always-disagg-multimodal-decider");
-    const json = message(part);
-    bench.begin(benchRequest({ body: { api: "chat", bytes: Buffer.from(JSON.stringify(json)), json: () => json } }));
+    const body = createParsers().parse("/v1/chat/completions", Buffer.from(JSON.stringify(message(part))));
+    bench.begin({ ...benchRequest(), body });
     bench.produce();
     expect(bench.plugin.decide?.(bench.cycle, 0)).toBe(expected);
   });

@@ -57,6 +57,7 @@ function request(prompt: string, subset?: readonly string[]): IncomingRequest {
       sizeBytes: bytes.length,
       bytes,
       promptBytes: () => [bytes],
+      media: () => [],
       promptTokenIds: () => undefined,
       json: () => ({}),
     },

@@ -24,6 +24,16 @@ export type RequestApi =
   | "vllm-grpc-other"
   | "raw";
 
+/** An image, video or audio part of a prompt. */
+export interface MediaPart {
+  readonly modality: "image" | "video" | "audio";
+  /** What identifies it: its URL, a data URL, or data and format of audio. */
+  readonly content: Buffer;
+}
+
+/** What stands for a part in the prompt's bytes: `count` tokens, all of them `word`. */
+export type MediaEstimate = (part: MediaPart) => { readonly word: number; readonly count: number };
+
 /**
  * What a parser found in a request body. Everything but the scalar fields is computed on first use, so that a request
  * no plugin looks into costs one byte scan.
@@ -44,9 +54,12 @@ export interface ParsedBody {
   readonly bytes: Buffer;
   /**
    * One buffer of prompt bytes for each prompt, as the estimating tokenizer of the endpoint picker sees it
-   * (spec: token-producer, backend `estimate`). Empty for `raw`. Unescaped UTF-8.
+   * (spec: token-producer, backend `estimate`). Empty for `raw`. Unescaped UTF-8. `estimate` tells what stands for images,
+   * video and audio; without it what was made last, or one token for each.
    */
-  promptBytes(): readonly Buffer[];
+  promptBytes(estimate?: MediaEstimate): readonly Buffer[];
+  /** Images, video and audio of the messages. */
+  media(): readonly MediaPart[];
   /** Token ids for each prompt where the request carries ids itself, else undefined. */
   promptTokenIds(): readonly Uint32Array[] | undefined;
   /** The whole body as a JSON value: the slow way, for plugins that need more than the fields above. */

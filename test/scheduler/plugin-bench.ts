@@ -52,6 +52,7 @@ export function benchRequest(
     sizeBytes: 0,
     bytes,
     promptBytes: () => [],
+    media: () => [],
     promptTokenIds: () => undefined,
     json: () => ({}),
     ...parts.body,

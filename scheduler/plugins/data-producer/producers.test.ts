@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import type { LatencyPrediction, PrefixMatch } from "../../framework/data.ts";
 import { IN_FLIGHT_LOAD, LATENCY_PREDICTION, PREFIX_MATCH, TOKENIZED_PROMPT } from "../../framework/data.ts";
+import { createParsers } from "../../parsers/parsers.ts";
 import { type Bench, benchRequest, pluginOf } from "../../../test/scheduler/plugin-bench.ts";
 import { placeBurst } from "./burst-placement.ts";
 
@@ -205,8 +206,10 @@ describe("p2p-source-producer", () => {
 });
 
 test("mm-embeddings-cache-producer remembers the parts that endpoints have seen", async () => {
-  const json = { messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "http://x" } }] }] };
-  const request = benchRequest({ body: { api: "chat", bytes: Buffer.from(JSON.stringify(json)), json: () => json } });
+  const content = ["http://x", "http://y", "http://x"].map((url) => ({ type: "image_url", image_url: { url } }));
+  const json = { messages: [{ role: "user", content: [...content, { type: "video_url", video_url: { url: "v" } }] }] };
+  const body = createParsers().parse("/v1/chat/completions", Buffer.from(JSON.stringify(json)));
+  const request = { ...benchRequest(), body };
   const bench = pluginOf("mm-embeddings-cache-scorer", undefined, {
     others: [{ type: "mm-embeddings-cache-producer" }],
   });
@@ -218,6 +221,17 @@ test("mm-embeddings-cache-producer remembers the parts that endpoints have seen"
   producer?.preRequest?.(bench.cycle, { primary, results: bench.cycle.results } as never);
   await produced(bench, request);
   expect(bench.scores()).toEqual([0, 0, 1]);
+  producer?.preRequest?.(bench.cycle, { primary, results: bench.cycle.results } as never);
+  const page = await bench.metrics.render();
+  const labels = 'plugin_type="mm-embeddings-cache-producer",plugin_name="mm-embeddings-cache-producer"';
+  for (const line of [
+    `llm_d_epp_encoder_cache_queries_total{${labels},modality="image"} 4`,
+    `llm_d_epp_encoder_cache_hits_total{${labels},pod="pod-c",modality="image"} 2`,
+    `llm_d_epp_encoder_cache_hits_total{${labels},pod="pod-c",modality="video"} 1`,
+    `llm_d_epp_encoder_cache_hit_ratio_sum{${labels},modality="video"} 1`,
+    `llm_d_epp_encoder_cache_hit_ratio_count{${labels},modality="video"} 2`,
+  ])
+    expect(page).toContain(line);
   producer?.onEndpointRemoved?.(2);
   await produced(bench, request);
   expect(bench.scores()).toEqual([0, 0, 0]);

@@ -1,69 +1,13 @@
 /** Tokens of prompts: what `token-producer` and its former name share. */
 import { MULTIMODAL_PARTS, TOKENIZED_PROMPT } from "../../framework/data.ts";
-import {
-  anything,
-  choice,
-  durationMs,
-  integer,
-  number,
-  object,
-  optional,
-  retired,
-  text,
-} from "../../framework/parameters.ts";
+import { anything, durationMs, object, optional, retired, text } from "../../framework/parameters.ts";
 import { type AnyPluginDefinition, definePlugin } from "../../framework/plugin.ts";
+import { estimateParameters, mediaEstimate, optionalEstimate } from "./media-estimate.ts";
 import { multimodalParts } from "./multimodal-parts.ts";
 import { type RenderedPrompt, renderPrompt } from "./vllm-render.ts";
 
 const BYTES_PER_TOKEN = 4;
 const DEFAULT_URL = "http://localhost:8000";
-
-const mode = choice({
-  doc: "Whether a size decides, or a fixed number.",
-  default: "dynamic",
-  of: ["dynamic", "static"],
-});
-const resolution = optional(
-  object({
-    width: integer({ doc: "Pixels.", default: 640, min: 1 }),
-    height: integer({ doc: "Pixels.", default: 360, min: 1 }),
-  }),
-);
-const dynamic = optional(object({ factor: number({ doc: "Pixels of a token.", default: 1024, above: 0 }) }));
-
-const estimate = object({
-  image: optional(
-    object({
-      mode,
-      defaultResolution: resolution,
-      dynamic,
-      static: optional(object({ staticToken: integer({ doc: "Tokens of an image.", default: 1, min: 1 }) })),
-    }),
-  ),
-  video: optional(
-    object({
-      defaultResolution: resolution,
-      defaultDuration: anything("Seconds, or a duration."),
-      maxVideoTokens: integer({ doc: "Most tokens of a video; 0: any.", default: 0, min: 0 }),
-      tokensPerFrame: optional(
-        object({
-          mode,
-          dynamic,
-          static: optional(object({ numTokensPerFrame: integer({ doc: "Tokens of a frame.", default: 1, min: 1 }) })),
-        }),
-      ),
-      frames: optional(
-        object({
-          mode: choice({ doc: "How frames are taken.", default: "sampled", of: ["sampled", "strided"] }),
-          minFrames: integer({ doc: "Fewest frames.", default: 0, min: 0 }),
-          maxFrames: integer({ doc: "Most frames; 0: any.", default: 0, min: 0 }),
-          sampled: anything("sampleFPS and temporalPatchSize."),
-          strided: anything("defaultSourceFPS and frameStride."),
-        }),
-      ),
-    }),
-  ),
-});
 
 const parameters = object(
   {
@@ -76,7 +20,7 @@ const parameters = object(
         mmTimeout: durationMs({ doc: "Longest wait for images, video and audio.", default: 30_000, above: 0 }),
       }),
     ),
-    estimate: optional(estimate),
+    estimate: optionalEstimate,
     udsTokenizerConfig: optional(anything("Tokenizer behind a unix socket.")),
   },
   {
@@ -123,6 +67,7 @@ export function tokenProducerType(type: string, deprecated?: string): AnyPluginD
       const media = context.data(MULTIMODAL_PARTS, context.name);
       const wantsMedia = context.isConsumed(MULTIMODAL_PARTS, context.name);
       const isServed = estimated === undefined && uds === undefined && (vllm !== undefined || modelName !== "");
+      const shape = estimated ?? estimateParameters.fallback;
       const { url = DEFAULT_URL, timeout = 5000, mmTimeout = 30_000 } = vllm ?? {};
       const server = { url: url.replace(/\/$/, ""), timeoutMs: timeout, mediaTimeoutMs: mmTimeout, modelName };
       return {
@@ -139,7 +84,8 @@ export function tokenProducerType(type: string, deprecated?: string): AnyPluginD
           // `prepare` of this instance made it.
           const rendered = cycle.prepared[context.index] as RenderedPrompt | undefined;
           const ids = body.promptTokenIds() ?? (isServed ? (rendered?.prompts ?? []) : undefined);
-          record.prompts = ids?.map(bytesOf) ?? body.promptBytes().map(padded);
+          record.prompts =
+            ids?.map(bytesOf) ?? body.promptBytes(mediaEstimate(shape, cycle.request.headers)).map(padded);
           record.tokenCount = record.prompts.reduce((sum, prompt) => sum + prompt.length / BYTES_PER_TOKEN, 0);
         },
       };

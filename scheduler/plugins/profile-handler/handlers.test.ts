@@ -2,10 +2,11 @@ import { describe, expect, test } from "@jest/globals";
 import { silentLogger } from "../../../telemetry/log.ts";
 import { createMetricsRegistry } from "../../../telemetry/metrics.ts";
 import { loadConfig } from "../../config/load.ts";
+import { createParsers } from "../../parsers/parsers.ts";
 import { createDirector } from "../../request/director.ts";
 import { RequestError, type RoutingDecision } from "../../request/types.ts";
 import { createPipeline } from "../../scheduling/pipeline.ts";
-import { type BenchEndpoint, benchRequest, storeOf } from "../../../test/scheduler/plugin-bench.ts";
+import { type BenchEndpoint, storeOf } from "../../../test/scheduler/plugin-bench.ts";
 
 const role = (name: string, waiting = 0): BenchEndpoint => ({ waiting, labels: { "llm-d.ai/role": name } });
 /** Pods a to d. */
@@ -42,8 +43,11 @@ function decide({ handler, others = [], profiles = STAGES.map(stage), pool = POO
   };
   const pipeline = createPipeline({ config, ...common });
   const director = createDirector({ store, pipeline: () => pipeline, logger: silentLogger, now: () => 1000 });
-  const json = { messages: [{ role: "user", content: image === true ? [{ type: "image_url", image_url: {} }] : "x" }] };
-  const { body } = benchRequest({ body: { bytes: Buffer.from(JSON.stringify(json)), json: () => json } });
+  const json = {
+    model: "m",
+    messages: [{ role: "user", content: image === true ? [{ type: "image_url", image_url: {} }] : "x" }],
+  };
+  const body = createParsers().parse("/v1/chat/completions", Buffer.from(JSON.stringify(json)));
   const signal = new AbortController().signal;
   const request = {
     id: "r",
