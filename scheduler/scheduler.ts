@@ -12,7 +12,7 @@ import { type PolicyWatch, startPolicyWatch } from "./datalayer/policy-watch.ts"
 import { startPoolWatch, startSelectorWatch } from "./datalayer/pool-watch.ts";
 import { createScrapeMetrics } from "./datalayer/scrape-metrics.ts";
 import { startScraper } from "./datalayer/scraper.ts";
-import { dataLayerSettings } from "./datalayer/settings.ts";
+import { type DataLayerSettings, dataLayerSettings } from "./datalayer/settings.ts";
 import type { Random } from "./framework/cycle.ts";
 import type { EndpointListener, Plugin } from "./framework/plugin.ts";
 import { SeededRandom } from "./framework/random.ts";
@@ -23,6 +23,7 @@ import { schedulingMetricsOf } from "./metrics/scheduling-metrics.ts";
 import { createDirector } from "./request/director.ts";
 import { NO_POLICIES } from "./request/policies.ts";
 import { NO_REWRITES } from "./request/rewrite.ts";
+import type { SchedulerOptions } from "./options.ts";
 import type { Core, CoreSettings } from "./run.ts";
 import { createParsers, type Parsers } from "./parsers/parsers.ts";
 import { createPipeline, type Pipeline } from "./scheduling/pipeline.ts";
@@ -94,7 +95,7 @@ export async function createScheduler(settings: CoreSettings): Promise<Core> {
     policies: policies ?? NO_POLICIES,
     logger: logger.child({ logger: "director" }),
     now,
-    onRequest: (nowMs) => void activity.touch(nowMs),
+    onRequest: (nowMs) => activity.touch(nowMs),
     decisions,
     emitScores: options.emitScores,
   });
@@ -142,12 +143,16 @@ function runConfig(
 ): Running {
   const { logger, metrics } = settings;
   const environment = process.env;
-  const pipeline = createPipeline({ config, endpoints: store, random, logger, metrics, environment });
+  const kept = before?.pipeline.kept;
+  const dataLayer = dataLayerOf(settings.options, config);
+  const metricsIntervalMs = dataLayer.pace.intervalMs;
+  const options = { config, endpoints: store, random, logger, metrics, environment, metricsIntervalMs };
+  const pipeline = createPipeline(kept === undefined ? options : { ...options, kept });
   const parsers = createParsers(config.parserTypes, (text) => logger.warn(text));
   if (before !== undefined && isDeepStrictEqual(sourcesOf(before.config), sourcesOf(config)))
     return { ...before, config, pipeline, parsers };
   const stopScraper = readsMetrics(config)
-    ? startScraping({ ...settings, metrics: reusing(metrics) }, config, store, activity)
+    ? startScraping({ ...settings, metrics: reusing(metrics) }, dataLayer, store, activity)
     : () => undefined;
   before?.stopScraper();
   return { config, pipeline, parsers, stopScraper };
@@ -213,15 +218,10 @@ function poolNameOf({ options }: CoreSettings): string {
   return /^(.+)-[a-z0-9]+-[a-z0-9]+$/.exec(process.env.POD_NAME ?? "")?.[1] ?? DEFAULT_POOL_NAME;
 }
 
-function startScraping(
-  { options, metrics, logger }: CoreSettings,
-  config: SchedulerConfig,
-  store: EndpointStore,
-  activity: Activity,
-): () => void {
-  const { dataLayer } = config;
+/** How metrics are read, by flags and configuration. */
+function dataLayerOf(options: SchedulerOptions, { dataLayer }: SchedulerConfig): DataLayerSettings {
   const cluster = dataLayer.get("multicluster-metrics-data-source");
-  const { pages, engines, pace } = dataLayerSettings({
+  return dataLayerSettings({
     flags: options.modelServerMetrics,
     refreshMs: options.refreshMetricsMs,
     stalenessMs: options.stalenessMs,
@@ -230,6 +230,14 @@ function startScraping(
     multicluster: dataLayer.get("multicluster-metrics-extractor"),
     certificateFolders: process.env.SSL_CERT_DIR,
   });
+}
+
+function startScraping(
+  { metrics, logger }: CoreSettings,
+  { pages, engines, pace }: DataLayerSettings,
+  store: EndpointStore,
+  activity: Activity,
+): () => void {
   logger.info("Data layer: ENABLED", { scheme: pages.scheme, path: pages.path, ...pace });
   for (const engine of engines.engines.keys()) logger.info("Registered engine mapping", { engine });
   return startScraper({

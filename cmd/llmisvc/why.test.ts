@@ -78,6 +78,10 @@ max-score-picker picked a-rank-0. 2 shared the highest total; chance decided (st
 `);
 });
 
+test("a request without a body as text", () => {
+  expect(describeTrace({ ...trace, profiles: [], screenedOut: [] }, "x")).toContain("any ready endpoint was good");
+});
+
 test("a refusal as text", () => {
   const refusal = { code: "ServiceUnavailable", message: "no endpoint" } as const;
   const text = describeTrace({ ...trace, profiles: [], destinations: [], refusal, screenedOut: [] }, "x");

@@ -96,9 +96,11 @@ async function listNewest(schedulers: readonly SchedulerPages[], json: boolean):
   return await shown(formatTable(["TIME", "REQUEST", "MODEL", "CANDIDATES", "DESTINATION"], rows));
 }
 
+const ANY_GOOD = "a request without a body: any ready endpoint was good, and chance decided";
+
 /** A trace as text for people. */
 export function describeTrace(trace: DecisionTrace, scheduler: string): string {
-  const { requestId, time, model, targetModel, priority, fairnessId, refusal, destinations } = trace;
+  const { requestId, time, model, targetModel, priority, fairnessId, refusal, destinations, profiles } = trace;
   const models = targetModel === model ? model : `${model}, rewritten to ${targetModel}`;
   const outcome = refusal === undefined ? `sent to ${destinations.join(", ")}` : `refused: ${refusal.message}`;
   const head = [
@@ -107,8 +109,9 @@ export function describeTrace(trace: DecisionTrace, scheduler: string): string {
     outcome,
   ];
   const screened = trace.screenedOut.length === 0 ? [] : [`screened out before: ${trace.screenedOut.join(", ")}`];
-  const profiles = trace.profiles.map((profile) => describeProfile(profile, profile.profile === trace.primary));
-  return `${[...head, ...screened].join("\n")}\n${profiles.map((text) => `\n${text}`).join("")}`;
+  const drawn = profiles.length === 0 && refusal === undefined ? [ANY_GOOD] : [];
+  const runs = profiles.map((profile) => describeProfile(profile, profile.profile === trace.primary));
+  return `${[...head, ...drawn, ...screened].join("\n")}\n${runs.map((text) => `\n${text}`).join("")}`;
 }
 
 const FRESHNESS = {

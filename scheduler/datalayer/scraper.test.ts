@@ -55,6 +55,55 @@ function setUp(answer: (name: string) => Buffer | ScrapeError | Promise<Buffer>)
   return { clock, store, activity, registry, asked, lines, stop };
 }
 
+describe("the first request after a pause", () => {
+  test("waits until all pages are read again, and no longer than an interval", async () => {
+    let waiting = 1;
+    const held = Promise.withResolvers<Buffer>();
+    const { clock, store, activity, asked, stop } = setUp((name) =>
+      name === "slow" && waiting > 1 ? held.promise : page(waiting),
+    );
+    const slots = ["a", "slow"].map((name) => store.upsert(endpoint(name)));
+    await clock.advance(5000);
+    waiting = 7;
+    asked.length = 0;
+    let isFresh = false;
+    void activity.touch(clock.now())?.then(() => (isFresh = true));
+    await clock.advance(0);
+    expect(asked).toEqual(["a", "slow"]);
+    expect([store.waiting[slots[0]!], isFresh]).toEqual([7, false]);
+    await clock.advance(49);
+    expect(isFresh).toBe(false);
+    await clock.advance(1);
+    expect(isFresh).toBe(true);
+    expect(activity.touch(clock.now())).toBeUndefined();
+    held.resolve(page(9));
+    stop();
+  });
+
+  test("does not wait for what was just read, nor for an endpoint at fault", async () => {
+    const { clock, store, activity, stop } = setUp((name) =>
+      name === "bad" ? new ScrapeError("status", "no") : page(1),
+    );
+    store.upsert(endpoint("bad"));
+    await clock.advance(5000);
+    const done = activity.touch(clock.now());
+    expect(done).toBeUndefined();
+    stop();
+  });
+
+  test("requests that come meanwhile wait as well", async () => {
+    const { clock, store, activity, stop } = setUp(() => page(1));
+    store.upsert(endpoint("a"));
+    await clock.advance(5000);
+    const first = activity.touch(clock.now());
+    expect(first).toBeInstanceOf(Promise);
+    expect(activity.touch(clock.now())).toBe(first);
+    await clock.advance(0);
+    await first;
+    stop();
+  });
+});
+
 describe("pace", () => {
   test("an idle pool is read once a second", async () => {
     const { clock, store, asked, stop } = setUp(() => page(1));
@@ -69,10 +118,10 @@ describe("pace", () => {
     const { clock, store, activity, stop } = setUp(() => page(1));
     const slots = ["a", "b", "c"].map((name) => store.upsert(endpoint(name)));
     await clock.advance(1900);
-    activity.touch(clock.now());
+    void activity.touch(clock.now());
     await clock.advance(50);
     for (let step = 0; step < 400; step++) {
-      activity.touch(clock.now());
+      void activity.touch(clock.now());
       await clock.advance(5);
       for (const slot of slots) expect(clock.now() - store.updatedAtMs[slot]!).toBeLessThanOrEqual(50);
     }
@@ -82,7 +131,7 @@ describe("pace", () => {
   test("two seconds after the last request it is idle again", async () => {
     const { clock, store, activity, asked, stop } = setUp(() => page(1));
     store.upsert(endpoint("a"));
-    activity.touch(clock.now());
+    void activity.touch(clock.now());
     await clock.advance(2100);
     const before = asked.length;
     expect(before).toBeGreaterThan(38);
@@ -102,7 +151,7 @@ describe("pace", () => {
     });
     store.upsert(endpoint("a"));
     for (let step = 0; step < 20; step++) {
-      activity.touch(clock.now());
+      void activity.touch(clock.now());
       await clock.advance(50);
     }
     expect(most).toBe(1);
@@ -117,7 +166,7 @@ describe("pace", () => {
     const run = async (ms: number): Promise<number> => {
       const before = asked.length;
       for (let at = 0; at < ms; at += 50) {
-        activity.touch(clock.now());
+        void activity.touch(clock.now());
         await clock.advance(50);
       }
       return asked.length - before;

@@ -36,7 +36,7 @@ const MAX_RETRY_AFTER_MS = 10_000;
 
 /** Reads the metrics of every endpoint of the store until closed. An endpoint is never asked twice at once. */
 export function startScraper(options: ScraperOptions): () => void {
-  const { store, activity, pages } = options;
+  const { store, activity, pages, pace, clock } = options;
   const loops = new Map<number, ScrapeLoop>();
   const begin = (slot: number): void => {
     const loop = new ScrapeLoop(slot, options);
@@ -50,7 +50,8 @@ export function startScraper(options: ScraperOptions): () => void {
   const closers = [
     store.subscribe({ onEndpointAdded: begin, onEndpointRemoved: end }),
     activity.onWake(() => {
-      for (const loop of loops.values()) loop.wake();
+      const scrapes = [...loops.values()].map((loop) => loop.wake()).filter((done) => done !== undefined);
+      return scrapes.length === 0 ? undefined : within(pace.intervalMs, Promise.all(scrapes), clock);
     }),
   ];
   for (const slot of store.slots()) begin(slot);
@@ -61,6 +62,17 @@ export function startScraper(options: ScraperOptions): () => void {
   };
 }
 
+/** Resolves when the work is done, or after `limitMs`: a page that stalls must not hold requests up. */
+function within(limitMs: number, work: Promise<unknown>, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.after(limitMs, resolve);
+    void work.then(() => {
+      cancel();
+      resolve();
+    });
+  });
+}
+
 /** The scrapes of one endpoint, one after the other. */
 class ScrapeLoop {
   readonly #slot: number;
@@ -69,6 +81,8 @@ class ScrapeLoop {
   readonly #abort = new AbortController();
   #cancel: (() => void) | undefined;
   #startedAt = 0;
+  /** The scrape under way; undefined between two. */
+  #scraping: Promise<void> | undefined;
   #faults = 0;
   #retryAfterMs = 0;
   #lastProblem = "";
@@ -90,11 +104,22 @@ class ScrapeLoop {
     this.#abort.abort();
   }
 
-  /** The pool turned busy: an endpoint that is waiting out the idle interval is due within one short one. */
-  wake(): void {
-    if (this.#cancel === undefined || this.#faults > 0) return;
-    this.#cancel();
-    this.start();
+  /**
+   * The pool turned busy: what was read longer ago than a short interval is read at once. Returns that scrape; undefined where
+   * none is due, or the endpoint is at fault and answers when it will.
+   */
+  wake(): Promise<void> | undefined {
+    const { clock, pace } = this.#options;
+    if (this.#faults > 0 || this.#abort.signal.aborted) return undefined;
+    if (this.#scraping !== undefined) return this.#scraping;
+    this.#cancel?.();
+    if (this.#startedAt > 0 && clock.now() - this.#startedAt < pace.intervalMs) {
+      this.#after(this.#startedAt + pace.intervalMs - clock.now());
+      return undefined;
+    }
+    // All endpoints are read at the same moment now; their next turns spread over the interval again.
+    void this.#run(clock.random());
+    return this.#scraping;
   }
 
   #after(delayMs: number): void {
@@ -104,12 +129,16 @@ class ScrapeLoop {
     });
   }
 
-  async #run(): Promise<void> {
+  /** `share` of the usual pause follows, less what the scrape took. */
+  async #run(share = 1): Promise<void> {
     const { clock } = this.#options;
     this.#startedAt = clock.now();
-    await this.#scrape();
+    this.#scraping = this.#scrape();
+    await this.#scraping;
+    this.#scraping = undefined;
     if (this.#abort.signal.aborted) return;
-    this.#after(Math.max(0, this.#startedAt + this.#periodMs() - clock.now()));
+    const period = this.#faults === 0 ? share * this.#periodMs() : this.#periodMs();
+    this.#after(Math.max(0, this.#startedAt + period - clock.now()));
   }
 
   #periodMs(): number {

@@ -1,4 +1,4 @@
-import type { Headers } from "../request/types.ts";
+import { EXPLAIN_HEADER, type Headers } from "../request/types.ts";
 
 /** Request header, and key of dynamic metadata, that names the chosen endpoints. */
 export const DESTINATION_HEADER = "x-gateway-destination-endpoint";
@@ -22,6 +22,7 @@ const CONTROL_HEADERS: readonly string[] = [
   "x-gateway-destination-endpoint-subset",
   "x-gateway-destination-endpoint-served",
   DROPPED_REASON_HEADER,
+  EXPLAIN_HEADER,
 ];
 
 /** The control headers that a request carries: they are removed before it reaches the model server. */

@@ -51,6 +51,7 @@ describe("keys and headers", () => {
     "x-slo-tpot-ms",
     "x-gateway-destination-endpoint-subset",
     "x-gateway-destination-endpoint-served",
+    "x-llm-d-explain",
     "x-llm-d-request-dropped-reason",
   ])("%s of the client does not reach the model server", (name) => {
     expect(route({}, { ...POST, [name]: "7" })[0]?.remove).toEqual([name]);

@@ -74,7 +74,13 @@ describe("request body modes", () => {
       [requestBody(open2, false), requestBody(rest)],
       [headersAnswer, { kind: "request_body" }, { kind: "request_body" }],
     ],
-    ["none", modes(MODE.none), [], [headersAnswer]],
+    ["none", modes(MODE.none), [], [{ kind: "request_headers", set: { "x-gateway-destination-endpoint": IDLE } }]],
+    [
+      "streamed: decided by load",
+      modes(MODE.streamed),
+      [requestBody(open2, false)],
+      [{ kind: "request_headers", set: { "x-gateway-destination-endpoint": IDLE } }, { kind: "request_body" }],
+    ],
   ] as const)("%s", (_what, config: Message, messages, expected) => {
     const answers = run(open(), requestHeaders(POST, config), ...messages);
     expect(answers).toHaveLength(expected.length);

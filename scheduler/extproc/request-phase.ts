@@ -1,6 +1,7 @@
 import { VERBOSITY } from "../../telemetry/log.ts";
 import type { Span } from "../../telemetry/tracing.ts";
 import { replaceModel } from "../parsers/json-body.ts";
+import { NO_BODY } from "../parsers/parsers.ts";
 import { API_TRAITS } from "../parsers/traits.ts";
 import {
   type ChosenEndpoint,
@@ -52,6 +53,8 @@ export class RequestPhase {
   #attributes: ProcessingMessage["attributes"] = [];
   #state: "new" | "collecting" | "echoing" | "deciding" | "done" = "new";
   #trailersDue = false;
+  /** Chunks that came before the headers were answered, where the proxy does not wait. */
+  #early: ProcessingMessage[] = [];
   /** Whether the proxy shows the headers, and so takes changes of them. */
   #headersShown = false;
   receivedAtMs = 0;
@@ -69,11 +72,12 @@ export class RequestPhase {
     this.#headersShown = true;
     this.#begin(message);
     if (message.endOfStream) return this.#routeBodyless("headers");
-    if (isUpgrade(message.headers) || this.#mode === BODY_MODE.none || this.#mode === BODY_MODE.streamed) {
+    if (isUpgrade(message.headers) || (this.#isUnseen && isBodylessMethod(message.headers))) {
       this.#routeBodyless("headers");
       this.#state = "echoing";
       return;
     }
+    if (this.#isUnseen) return this.#decideUnseen();
     const announced = message.headers.get("content-length");
     if (announced !== undefined) this.#checkSize(Number(announced));
     if (this.#isBuffered) this.#answerHeaders(NO_MUTATION, undefined);
@@ -99,6 +103,7 @@ export class RequestPhase {
     if (this.#state === "new") this.#begin(message);
     this.#noteMetadata(message);
     if (this.#state === "echoing") return this.#echo(message);
+    if (this.#state === "deciding" && this.#isUnseen) return void this.#early.push(message);
     if (this.#state !== "collecting") return this.#ignore(message);
     this.#size += message.body.length;
     this.#checkSize(this.#size);
@@ -125,6 +130,12 @@ export class RequestPhase {
     this.#cancelled = true;
     this.#abort?.abort();
     this.#chunks = [];
+    this.#early = [];
+  }
+
+  /** Whether the headers have to be answered before the body is there. */
+  get #isUnseen(): boolean {
+    return this.#mode === BODY_MODE.none || this.#mode === BODY_MODE.streamed;
   }
 
   get #isBuffered(): boolean {
@@ -169,6 +180,27 @@ export class RequestPhase {
       (value) => this.#settled(value, body, ending),
       (error: unknown) => this.#host.fail(error),
     );
+  }
+
+  /** Decides about a body that nobody sees: by load, priority and whatever else the headers tell. */
+  #decideUnseen(): void {
+    this.#state = "deciding";
+    const span = this.span?.child("gateway.request_orchestration");
+    const request = this.#request(pathOf(this.#headers), NO_BODY, span);
+    const decision = spanned(span, () => this.#context.director.handle(request));
+    if (!(decision instanceof Promise)) return this.#answerUnseen(decision);
+    decision.then((value) => this.#answerUnseen(value)).catch((error: unknown) => this.#host.fail(error));
+  }
+
+  #answerUnseen(decision: RoutingDecision): void {
+    this.#state = "echoing";
+    const { destination, setHeaders, removeHeaders } = decision;
+    this.#context.metrics.picked(decision.endpoint, decision.targetModel);
+    const route: Route = { ...routeOf(decision, NO_BODY), usageFormat: "usage" };
+    this.#host.routed(route, Number(this.#headers.get("content-length")) || 0);
+    this.#answerHeaders(this.#mutation(destination, 0, setHeaders, removeHeaders), lbMetadata(destination, decision));
+    for (const message of this.#early.splice(0)) this.#echo(message);
+    if (this.#trailersDue) this.#answerTrailers();
   }
 
   /** The parsed body; undefined for one that is cut. Throws `RequestError`. */
@@ -235,7 +267,9 @@ export class RequestPhase {
 
   #routeBodyless(ending: Ending): void {
     this.#state = "done";
-    const endpoint: ChosenEndpoint = this.#context.director.handleBodyless(this.#subset);
+    const { id } = this;
+    const request = { id, headers: this.#headers, subset: this.#subset };
+    const endpoint: ChosenEndpoint = this.#context.director.handleBodyless(request);
     const destination = endpoint.address;
     this.#context.metrics.picked(endpoint, "");
     this.#host.routed({ ...BODYLESS, destination }, 0);

@@ -53,7 +53,7 @@ function fakeDirector(decide: (request: IncomingRequest) => Partial<RoutingDecis
         ...decide(request),
       };
     },
-    handleBodyless: (subset) => {
+    handleBodyless: ({ subset }) => {
       if (subset?.length === 0) throw new RequestError("ServiceUnavailable", "none", "rejected-no-endpoints");
       return ENDPOINT;
     },

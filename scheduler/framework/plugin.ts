@@ -175,10 +175,17 @@ export interface PluginContext {
   readonly endpoints: EndpointColumns;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
+  /** Between two readings of an endpoint's metrics while requests arrive, in ms. */
+  readonly metricsIntervalMs: number;
   /** HTTP client for plugins that ask other services. */
   readonly fetch: typeof fetch;
   /** Environment of the process. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /**
+   * What the instance remembers from request to request: made once, and handed to its successor when a changed configuration
+   * is taken over, as long as name, type and parameters are the same. At most one for each instance.
+   */
+  keep<T>(make: () => T): T;
   /** Handle to data made by the instance named `producer`. */
   data<T>(key: DataKey<T>, producer: string): DataHandle<T>;
   /** Whether any plugin declared the use of this key of this producer. */

@@ -150,3 +150,6 @@ class RawBody implements ParsedBody {
     return undefined;
   }
 }
+
+/** The body of a request whose body nobody sees. */
+export const NO_BODY: ParsedBody = new RawBody("raw", Buffer.alloc(0));

@@ -55,6 +55,20 @@ describe("saturation detectors", () => {
     expect(saturationOf("utilization-detector", undefined, stale)).toBeCloseTo(expected, 6);
   });
 
+  test.each([
+    [undefined, 50, 0.4125],
+    [undefined, 500, 0.4125],
+    [undefined, 40, 1],
+    ["100ms", 500, 1],
+  ])("one endpoint, threshold %s, read every %d ms", (metricsStalenessThreshold, metricsIntervalMs, expected) => {
+    const parameters = { metricsStalenessThreshold, queueDepthThreshold: 100 };
+    const { plugin, cycle } = pluginOf("utilization-detector", parameters, {
+      metricsIntervalMs,
+      pool: [{ kvUsage: 0.33, updatedAtMs: metricsIntervalMs === 50 ? 800 : 750 }],
+    });
+    expect(plugin.saturation?.(cycle, cycle.candidates, 1)).toBeCloseTo(expected, 6);
+  });
+
   test("no endpoint is saturated", () => {
     const { plugin, cycle } = pluginOf("utilization-detector");
     expect(plugin.saturation?.(cycle, cycle.candidates, 0)).toBe(1);

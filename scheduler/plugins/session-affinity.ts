@@ -123,7 +123,7 @@ function bySessionId({ sessionIdConfig, profileName }: Parameters, context: Plug
   const ttlMs = (sessionIdConfig.evictionTtlSeconds || 300) * MS;
   const sweepMs = (sessionIdConfig.evictionSweepSeconds || 10) * MS;
   /** Least recently seen first. */
-  const bindings = new Map<string, Binding>();
+  const bindings = context.keep(() => new Map<string, Binding>());
   let sweptAtMs = 0;
   /** Profiles of the request that is being decided whose candidates lack its endpoint. */
   const lacking = new Set<string>();

@@ -287,8 +287,7 @@ describe("the log", () => {
 
   test("a request that asks by header, and those that are drawn, are logged at any verbosity and kept", async () => {
     const asked = setUp(store, { verbosity: 2 });
-    const decision = await asked.director.handle(request("a", "x", { "x-llm-d-explain": "true" }));
-    expect(decision.removeHeaders).toContain("x-llm-d-explain");
+    await asked.director.handle(request("a", "x", { "x-llm-d-explain": "true" }));
     void asked.director.handle(request("b", "x", { "x-llm-d-explain": "false" }));
     expect((await written(asked.lines)).map(({ requestId }) => requestId)).toEqual(["a"]);
     for (let i = 0; i < 4096; i++) void asked.director.handle(request(`r${i}`));
@@ -330,4 +329,13 @@ test("a large fleet has fewer decisions in the ring, and what is there is whole"
   expect(oldest).toBeGreaterThan(5);
   expect(held.slice(oldest).every((trace) => trace?.profiles[0]?.candidates.length === 3000)).toBe(true);
   expect(held[oldest]?.profiles[0]?.candidates.at(-1)?.inputs).toMatchObject({ waiting: 2999, ageMs: 10 });
+});
+
+test("a request without a body is remembered with where it went, and why not", () => {
+  const { director, decisions } = setUp(storeOf([pod(), pod()]));
+  const { address } = director.handleBodyless(request("get", "", { "x-llm-d-explain": "true" }));
+  expect(decisions.find("get")).toMatchObject({ destinations: [address], candidates: 2, profiles: [], model: "" });
+  expect(() => director.handleBodyless({ ...request("none"), subset: [] })).toThrow("no pods available");
+  expect(decisions.find("none")).toMatchObject({ destinations: [], refusal: { code: "ServiceUnavailable" } });
+  expect(decisions.list(2).map(({ requestId }) => requestId)).toEqual(["none", "get"]);
 });

@@ -9,7 +9,7 @@ import {
   type ProfileTrace,
   traceOf,
 } from "../scheduling/trace.ts";
-import { type Headers, RequestError } from "./types.ts";
+import { EXPLAIN_HEADER, type Headers, RequestError } from "./types.ts";
 
 /** What a decision log takes. */
 export interface DecisionLogOptions {
@@ -22,9 +22,6 @@ export interface DecisionLogOptions {
   /** Wall-clock time of monotonic 0. */
   readonly originMs: number;
 }
-
-/** A request whose decision is to be kept and logged says so with this header. */
-export const EXPLAIN_HEADER = "x-llm-d-explain";
 
 /** Traces that were asked for stay longer than the ring has room for decisions. */
 const MAX_KEPT = 256;
@@ -54,7 +51,7 @@ export class DecisionLog {
   }
 
   /** Where the next decision is written down. */
-  begin(request: SchedulingRequest, fleet: RecordedFleet, nowMs: number): DecisionRecord {
+  begin(request: Omit<SchedulingRequest, "body">, fleet: RecordedFleet, nowMs: number): DecisionRecord {
     this.#record.begin(request, fleet, nowMs, this.#options.staleAfterMs);
     return this.#record;
   }
@@ -68,6 +65,12 @@ export class DecisionLog {
   ): void {
     record.primary = record.profiles.findIndex((profile) => profile === primary);
     record.destinations = replaced;
+    this.#finish(record, headers);
+  }
+
+  /** A request without a body goes to this address: any one was good. */
+  drawn(record: DecisionRecord, destination: string, headers: Headers): void {
+    record.destinations = [destination];
     this.#finish(record, headers);
   }
 

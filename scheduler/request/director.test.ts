@@ -5,7 +5,16 @@ import { loadConfig } from "../config/load.ts";
 import { EndpointStore } from "../datalayer/endpoint-store.ts";
 import { createPipeline } from "../scheduling/pipeline.ts";
 import { createDirector } from "./director.ts";
-import { type Director, type IncomingRequest, RequestError } from "./types.ts";
+import { type Director, type IncomingRequest, RequestError, type ResponseSummary } from "./types.ts";
+
+const UNKNOWN_END: ResponseSummary = {
+  termination: "natural",
+  status: 200,
+  usage: undefined,
+  responseBytes: 0,
+  firstByteMs: undefined,
+  durationMs: 1,
+};
 
 /** The pool of the specification's worked examples: pods a, b and c. */
 const POOL = [
@@ -95,7 +104,7 @@ describe("director with the default configuration", () => {
   test("refuses where no endpoint is left", () => {
     const director = directorOf(filledStore(), []);
     expect(() => director.handle(request("x", ["10.9.9.9"]))).toThrow(RequestError);
-    expect(() => directorOf(new EndpointStore(), []).handleBodyless(undefined)).toThrow(
+    expect(() => directorOf(new EndpointStore(), []).handleBodyless(request("x"))).toThrow(
       "no pods available in datastore",
     );
   });
@@ -113,11 +122,45 @@ test.each([
   expected.forEach((score, index) => expect(scores?.get(`10.0.0.${index + 1}:8000`)).toBeCloseTo(score, 6));
 });
 
-test("a reload makes the plugins anew beside the old ones", () => {
-  const { config } = loadConfig(undefined);
-  if (config === undefined) throw new Error("the default configuration does not load");
-  const shared = { config, endpoints: filledStore(), random: { next: () => 0.5 }, logger: silentLogger };
-  const metrics = createMetricsRegistry();
-  createPipeline({ ...shared, metrics });
-  expect(createPipeline({ ...shared, metrics }).dump()).toHaveProperty("approx-prefix-cache-producer", { blocks: 0 });
+describe("a reload", () => {
+  const PREFIX = "approx-prefix-cache-producer";
+  const configOf = (lruCapacityPerServer: number, weight: number) => {
+    const { config } = loadConfig({
+      apiVersion: "llm-d.ai/v1alpha1",
+      kind: "EndpointPickerConfig",
+      plugins: [
+        { type: PREFIX, parameters: { lruCapacityPerServer } },
+        { type: "prefix-cache-scorer" },
+        { type: "active-request-scorer" },
+      ],
+      schedulingProfiles: [
+        {
+          name: "default",
+          plugins: [{ pluginRef: "prefix-cache-scorer", weight }, { pluginRef: "active-request-scorer" }],
+        },
+      ],
+    });
+    if (config === undefined) throw new Error("the configuration does not load");
+    return config;
+  };
+
+  test.each([
+    ["keeps what plugins with the same parameters remember", 1000, 16],
+    ["makes those anew whose parameters changed", 2000, 0],
+  ])("%s", async (_, capacity, blocks) => {
+    const shared = { endpoints: filledStore(), random: { next: () => 0.5 }, logger: silentLogger };
+    const metrics = createMetricsRegistry();
+    let pipeline = createPipeline({ ...shared, metrics, config: configOf(1000, 1) });
+    const store = shared.endpoints;
+    const director = createDirector({ store, pipeline: () => pipeline, logger: silentLogger, now: () => 1 });
+    const { ticket, destination } = await director.handle(request("x".repeat(4096)));
+    pipeline = createPipeline({ ...shared, metrics, config: configOf(capacity, 3), kept: pipeline.kept });
+    expect(pipeline.dump()).toMatchObject({
+      [PREFIX]: { blocks },
+      "inflight-load-producer": { endpoints: [{ requests: 1 }] },
+    });
+    expect((await director.handle(request("x".repeat(4096)))).destination === destination).toBe(blocks > 0);
+    director.onComplete(ticket, { ...UNKNOWN_END });
+    expect(pipeline.dump()).toMatchObject({ "inflight-load-producer": { endpoints: [{ requests: 1 }] } });
+  });
 });

@@ -69,6 +69,9 @@ export interface ParsedBody {
 /** Request headers, lower-case names; the last of duplicates wins. */
 export type Headers = ReadonlyMap<string, string>;
 
+/** A request whose decision is to be kept and logged says so with this header. */
+export const EXPLAIN_HEADER = "x-llm-d-explain";
+
 /** An incoming request, complete and parsed, before any decision. */
 export interface IncomingRequest {
   /** `x-request-id`, generated when absent. */
@@ -88,6 +91,9 @@ export interface IncomingRequest {
   /** Aborted when the client or the proxy goes away before a decision. */
   readonly signal: AbortSignal;
 }
+
+/** A request that needs no decision: nothing but its headers tells about it. */
+export type BodylessRequest = Pick<IncomingRequest, "id" | "headers" | "subset">;
 
 /** Canonical codes of a refused request and the HTTP status that each stands for. */
 export const REQUEST_ERROR_STATUS = {
@@ -216,7 +222,7 @@ export interface Director {
    */
   handle(request: IncomingRequest): RoutingDecision | Promise<RoutingDecision>;
   /** Endpoint for a request without an inference body: any ready one in the subset. Throws `RequestError` (503). */
-  handleBodyless(subset: readonly string[] | undefined): ChosenEndpoint;
+  handleBodyless(request: BodylessRequest): ChosenEndpoint;
   /** Whether any plugin wants `onResponseBody`; when false the protocol side skips that work. */
   readonly wantsResponseBody: boolean;
   /** The answer's headers arrived. Returns the headers to add to it or overwrite, if any. */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { PluginSpec, ProfileSpec, SchedulerConfig } from "../config/types.ts";
 import type { Random } from "../framework/cycle.ts";
 import { type DataHandle, type DataKey, PREFIX_MATCH, type PrefixMatch, resolveProducer } from "../framework/data.ts";
@@ -11,6 +12,8 @@ import { instrument } from "./instrument.ts";
 import { reusing } from "./plugin-metrics.ts";
 import { createProfile, type Profile, type ProfileMember } from "./profile.ts";
 
+const METRICS_INTERVAL_MS = 50;
+
 /** What plugins are made with. */
 export interface PipelineOptions {
   readonly config: SchedulerConfig;
@@ -22,9 +25,16 @@ export interface PipelineOptions {
   readonly now?: () => number;
   /** HTTP client of plugins; default: the runtime's. */
   readonly fetch?: typeof fetch;
+  /** Between two readings of an endpoint's metrics while requests arrive, in ms; default 50. */
+  readonly metricsIntervalMs?: number;
+  /** What the instances of the configuration before remember; absent: there was none. */
+  readonly kept?: Kept;
   /** Environment of the process, for plugins that outside services are configured by. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
+
+/** What each instance remembers, and the declaration that it was made from. */
+export type Kept = ReadonlyMap<string, Pick<PluginSpec, "type" | "parameters"> & { readonly memory: unknown }>;
 
 /** Plugin instances of a configuration in the order of their work. */
 export interface Pipeline {
@@ -45,6 +55,8 @@ export interface Pipeline {
   readonly prefixMatch: DataHandle<PrefixMatch> | undefined;
   /** Instances that hear of each decision, with how to name them. */
   readonly announced: readonly { readonly type: string; readonly name: string; readonly plugin: Plugin }[];
+  /** For the pipeline that takes this one's place. */
+  readonly kept: Kept;
   /** Whether any instance follows the answers' bodies. */
   readonly wantsResponseBody: boolean;
   /** Handle to data of a producer, for whoever looks at decisions from outside. */
@@ -82,6 +94,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     announced: config.plugins
       .map(({ type, name }) => ({ type, name, plugin: builder.plugin(name) }))
       .filter(({ plugin }) => plugin.preRequest !== undefined),
+    kept: builder.kept,
     wantsResponseBody: plugins.some(({ wantsResponseBody }) => wantsResponseBody === true),
     data: (key, producer) => builder.data(key, producer),
     dump: () =>
@@ -119,6 +132,7 @@ function inOrder(specs: readonly PluginSpec[]): readonly PluginSpec[] {
 
 class Builder {
   readonly records: unknown[] = [];
+  readonly kept = new Map<string, Pick<PluginSpec, "type" | "parameters"> & { readonly memory: unknown }>();
   readonly #options: PipelineOptions;
   readonly #instances = new Map<string, Plugin>();
   readonly #recordIndexes = new Map<string, number>();
@@ -148,8 +162,19 @@ class Builder {
     return producer === undefined ? undefined : this.#handle(PREFIX_MATCH, producer.name);
   }
 
-  #context({ name }: PluginSpec, index: number): PluginContext {
+  #keep<T>({ name, type, parameters }: PluginSpec, make: () => T): T {
+    const before = this.#options.kept?.get(name);
+    const isSame = before?.type === type && isDeepStrictEqual(before.parameters, parameters);
+    // The predecessor of the same type made it by the same function.
+    const memory = isSame ? (before.memory as T) : make();
+    this.kept.set(name, { type, parameters, memory });
+    return memory;
+  }
+
+  #context(spec: PluginSpec, index: number): PluginContext {
+    const { name } = spec;
     const { config, endpoints, logger, metrics, environment = {}, fetch = globalThis.fetch } = this.#options;
+    const { metricsIntervalMs = METRICS_INTERVAL_MS } = this.#options;
     return {
       name,
       index,
@@ -157,7 +182,9 @@ class Builder {
       logger: logger.child({ plugin: name }),
       metrics: reusing(metrics),
       environment,
+      metricsIntervalMs,
       fetch,
+      keep: (make) => this.#keep(spec, make),
       data: (key, producer) => this.#handle(key, producer),
       isConsumed: (key, producer) =>
         config.plugins.some(({ definition, parameters }) =>

@@ -117,7 +117,7 @@ export class DecisionRecord {
   refusal: Refusal | undefined;
 
   /** Takes request and fleet in. */
-  begin(request: SchedulingRequest, fleet: RecordedFleet, nowMs: number, staleAfterMs: number): void {
+  begin(request: Omit<SchedulingRequest, "body">, fleet: RecordedFleet, nowMs: number, staleAfterMs: number): void {
     this.requestId = request.id;
     this.incomingModel = request.incomingModel;
     this.targetModel = request.targetModel;

@@ -91,6 +91,7 @@ export interface BenchOptions {
   readonly others?: readonly Readonly<Record<string, unknown>>[];
   readonly fetch?: typeof fetch;
   readonly environment?: Readonly<Record<string, string>>;
+  readonly metricsIntervalMs?: number;
   readonly profiles?: readonly Readonly<Record<string, unknown>>[];
 }
 
@@ -115,6 +116,7 @@ export function pluginOf(type: string, parameters?: unknown, options: BenchOptio
     metrics,
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
     ...(options.environment === undefined ? {} : { environment: options.environment }),
+    ...(options.metricsIntervalMs === undefined ? {} : { metricsIntervalMs: options.metricsIntervalMs }),
   });
   const { cycle } = pipeline;
   const plugin = pipeline.plugins[0];

@@ -94,7 +94,7 @@ export function approxPrefixProducer(type: string, stability: "alpha" | "beta"):
     consumes: () => [TOKENS],
     produces: [PREFIX_MATCH],
     create: (given, context) => {
-      const index = new PrefixIndex();
+      const index = context.keep(() => new PrefixIndex());
       const match = context.data(PREFIX_MATCH, context.name);
       const tokens = context.data(TOKENIZED_PROMPT, TOKENS.producer);
       const twin = (name: string) => ({

@@ -43,8 +43,10 @@ export const inflightLoadProducer = definePlugin({
   ],
   produces: [IN_FLIGHT_LOAD, UNCACHED_TOKENS],
   create: (given, context) => {
-    const counts = new InFlightCounts(context.endpoints);
-    const gauges = new InFlightGauges(context);
+    const { counts, gauges } = context.keep(() => ({
+      counts: new InFlightCounts(context.endpoints),
+      gauges: new InFlightGauges(context),
+    }));
     const load = context.data(IN_FLIGHT_LOAD, context.name);
     const uncached = context.data(UNCACHED_TOKENS, context.name);
     const prefix = context.data(PREFIX_MATCH, given.prefixMatchInfoProducerName);

@@ -61,7 +61,7 @@ export const mmEmbeddingsCacheProducer = definePlugin({
     const handle = context.data(MULTIMODAL_MATCH, context.name);
     const capacity = Math.max(1, Math.floor((megabytes > 0 ? megabytes : DEFAULT_MB) / ITEM_MB));
     /** By slot; the oldest part first. */
-    const held = new Map<number, Set<string>>();
+    const held = context.keep(() => new Map<number, Set<string>>());
     const add = (slot: number, hash: string): void => {
       const own = held.get(slot) ?? new Set();
       held.set(slot, own);

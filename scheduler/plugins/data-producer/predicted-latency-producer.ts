@@ -106,8 +106,10 @@ export const predictedLatencyProducer = definePlugin({
     const options = latencyServiceOptions(context.environment);
     const handle = context.data(LATENCY_PREDICTION, context.name);
     const featuresOf = featureReader(given, context);
-    const running = new Map<Ticket, Running>();
-    let rows: TrainingRow[] = [];
+    const { running, rows } = context.keep(() => ({
+      running: new Map<Ticket, Running>(),
+      rows: new Array<TrainingRow>(),
+    }));
     let isSending = false;
 
     const runningOn = (slot: number): Running[] => [...running.values()].filter((other) => other.slot === slot);
@@ -117,8 +119,7 @@ export const predictedLatencyProducer = definePlugin({
     };
     const send = (): void => {
       if (isSending || rows.length === 0) return;
-      const entries = rows;
-      rows = [];
+      const entries = rows.splice(0);
       isSending = true;
       train(entries, options, context.fetch)
         .catch((error: unknown) => context.logger.v(4, "latencies could not be handed over", { error }))

@@ -3,6 +3,9 @@ import { durationMs, integer, number, object } from "../../framework/parameters.
 import { definePlugin } from "../../framework/plugin.ts";
 import { keep } from "../filter/keeping.ts";
 
+const STALE_AFTER_MS = 200;
+const STALE_AFTER_READINGS = 4;
+
 /** Saturation from the engines' queues and KV caches. As a filter it keeps endpoints that have room. */
 export const utilizationDetector = definePlugin({
   type: "utilization-detector",
@@ -12,13 +15,22 @@ export const utilizationDetector = definePlugin({
   parameters: object({
     queueDepthThreshold: integer({ doc: "Waiting requests at which an endpoint is full.", default: 5, min: 1 }),
     kvCacheUtilThreshold: number({ doc: "KV cache usage at which it is full.", default: 0.8, above: 0, max: 1 }),
-    metricsStalenessThreshold: durationMs({ doc: "Age from which metrics count as full.", default: 200, above: 0 }),
+    metricsStalenessThreshold: durationMs({
+      doc: "Age from which metrics count as full; absent: 200ms, or four readings where these are further apart.",
+      default: undefined,
+      above: 0,
+    }),
     headroom: number({ doc: "Share by which the filter goes beyond the thresholds.", default: 0, min: 0 }),
   }),
-  create: ({ queueDepthThreshold, kvCacheUtilThreshold, metricsStalenessThreshold, headroom }) => {
+  create: (
+    { queueDepthThreshold, kvCacheUtilThreshold, metricsStalenessThreshold, headroom },
+    { metricsIntervalMs },
+  ) => {
+    const staleAfterMs =
+      metricsStalenessThreshold ?? Math.max(STALE_AFTER_MS, STALE_AFTER_READINGS * metricsIntervalMs);
     const isStale = ({ endpoints, nowMs }: Cycle, slot: number): boolean => {
       const updatedAtMs = endpoints.updatedAtMs[slot] ?? 0;
-      return updatedAtMs === 0 || nowMs - updatedAtMs > metricsStalenessThreshold;
+      return updatedAtMs === 0 || nowMs - updatedAtMs > staleAfterMs;
     };
     const hasRoom = (cycle: Cycle, slot: number): boolean =>
       !isStale(cycle, slot) &&

@@ -21,7 +21,7 @@ export const noHitLruScorer = definePlugin({
   consumes: (given) => [{ key: PREFIX_MATCH, producer: given.prefixMatchInfoProducerName }],
   create: (given, context) => {
     const handle = context.data(PREFIX_MATCH, given.prefixMatchInfoProducerName);
-    const ranks = new LruRanks(given.lruSize > 0 ? given.lruSize : DEFAULT_SIZE);
+    const ranks = context.keep(() => new LruRanks(given.lruSize > 0 ? given.lruSize : DEFAULT_SIZE));
     const isWarm = (cycle: Cycle, slots: Int32Array, count: number): boolean => {
       const { match, totalBlocks } = handle.of(cycle);
       if (totalBlocks === 0) return false;
