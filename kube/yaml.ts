@@ -70,6 +70,9 @@ const KUBERNETES_SCHEMA = new Schema([
   binaryTag,
 ]);
 
+/** What a text has where the parser may make of it more than plain values, each of its own: anchors, tags, numbers without end. */
+const NOT_PLAIN = /[&!]|\.(?:inf|nan)/i;
+
 /** Copies what the parser made into plain values: keys as text, bytes as base64, aliases spelled out. */
 class Plain {
   readonly #limit: number;
@@ -96,8 +99,7 @@ class Plain {
   }
 
   #map(value: object): { [key: string]: PlainValue } {
-    const entries = value instanceof Map ? [...value] : Object.entries(value);
-    return Object.fromEntries(entries.map(([key, item]) => [String(key), this.value(item)]));
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, this.value(item)]));
   }
 }
 
@@ -114,10 +116,10 @@ function lineOf(error: YAMLException): number | undefined {
 export function parseYamlDocuments(text: string): PlainValue[] {
   try {
     const documents = loadAll(text, { schema: KUBERNETES_SCHEMA, maxDepth: MAX_DEPTH });
+    const given = documents.filter((document) => document !== null && document !== undefined);
+    if (!NOT_PLAIN.test(text)) return given as PlainValue[];
     const plain = new Plain(text.length);
-    return documents
-      .filter((document) => document !== null && document !== undefined)
-      .map((document) => plain.value(document));
+    return given.map((document) => plain.value(document));
   } catch (error) {
     if (error instanceof YAMLException) throw new YamlError(error.reason, lineOf(error), error);
     throw error;

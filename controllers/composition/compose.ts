@@ -2,7 +2,7 @@ import { type FieldError, type JsonObject, fieldErrorBody } from "../../crds/sch
 import { childNames } from "../names.ts";
 import { completeBeforeRendering, completeRendered } from "./completion.ts";
 import { initializerWarnings } from "./initializer-check.ts";
-import { listAt, objectAt, textAt } from "../../crds/json.ts";
+import { isObject, listAt, objectAt, textAt } from "../../crds/json.ts";
 import { loraErrors } from "./lora-check.ts";
 import { managedDeviceErrors, withManagedDevices } from "./managed-devices.ts";
 import { type Layer, LayerError, mergeLayers } from "./merge.ts";
@@ -84,6 +84,16 @@ function ownLayer({ metadata, spec }: ComposeInput["service"]): Layer {
   return { label, spec: { ...own, model: rest } };
 }
 
+/** A layer with the workloads that it has, and without their pods: what decides the presets. */
+function withoutPods({ label, spec }: Layer): Layer {
+  const bare = (workload: JsonObject): JsonObject => {
+    const { template: _pod, worker, ...rest } = workload;
+    return isObject(worker) ? { ...rest, worker: {} } : rest;
+  };
+  const prefill = objectAt(spec, "prefill");
+  return { label, spec: prefill === undefined ? bare(spec) : { ...bare(spec), prefill: bare(prefill) } };
+}
+
 const applied = ({ metadata }: ServiceConfig, source: AppliedConfig["source"]): AppliedConfig => ({
   name: metadata.name,
   namespace: metadata.namespace,
@@ -150,7 +160,7 @@ class Composer {
   }
 
   #compose(bases: Found): Composition {
-    const shape = mergeLayers([...bases.configs.map(configLayer), this.#own]);
+    const shape = mergeLayers([...bases.configs.map(configLayer), this.#own].map(withoutPods));
     const referenced = referencedConfig(shape, this.#input);
     const suffixes = selectPresets(shape, schedulerNeeds(shape, referenced));
     const presets = findConfigs(

@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
-import { YamlError, parseYaml } from "../../kube/yaml.ts";
+import { YamlError } from "../../kube/yaml.ts";
+import { parseConfigText } from "../../scheduler/config/text.ts";
 import { configTextOf } from "../scheduler/config.ts";
 import { usesDeprecatedScorer } from "../scheduler/upgrade.ts";
 import { at, isObject, listAt, objectAt, textAt } from "../../crds/json.ts";
@@ -21,7 +22,7 @@ const failure = (message: string): ReferencedConfig => ({ kind: "error", error: 
 
 function checked(text: string, place: string): ReferencedConfig {
   try {
-    if (isObject(parseYaml(text))) return { kind: "text", text };
+    if (isObject(parseConfigText(text))) return { kind: "text", text };
     return failure(`${place} must hold one YAML mapping, an EndpointPickerConfig`);
   } catch (error) {
     if (!(error instanceof YamlError)) throw error;
@@ -55,7 +56,7 @@ export function referencedConfig(spec: JsonObject, input: ComposeInput): Referen
 
 function parsed(text: string): Json {
   try {
-    return parseYaml(text);
+    return parseConfigText(text);
   } catch (error) {
     if (error instanceof YamlError) return null;
     throw error;

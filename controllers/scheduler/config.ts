@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
-import { dumpYaml, parseYaml } from "../../kube/yaml.ts";
+import { dumpYaml } from "../../kube/yaml.ts";
+import { parseConfigText } from "../../scheduler/config/text.ts";
 import { at, objectAt, sameJson, textAt } from "../../crds/json.ts";
 import { named, objectsOf, stringsOf } from "../json-edit.ts";
 import type { Pass } from "../llminferenceservice/pass.ts";
@@ -64,7 +65,7 @@ export function renderConfig(config: JsonObject): string {
 
 function parsed(text: string): unknown {
   try {
-    return parseYaml(text);
+    return parseConfigText(text);
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
-import { parseYaml } from "../../kube/yaml.ts";
+import { parseConfigText } from "../../scheduler/config/text.ts";
 import { isObject, listAt, sameJson, textAt } from "../../crds/json.ts";
 import { named, objectsOf, stringsOf, withoutNamed } from "../json-edit.ts";
 import { MAIN_CONTAINER, editContainer } from "../workload/pod.ts";
@@ -36,7 +36,7 @@ function textPlace(args: readonly string[]): Place | undefined {
 /** The configuration, or undefined where the text is none: then the scheduler says what is wrong with it. */
 function parsedConfig(text: string): JsonObject | undefined {
   try {
-    const value: Json = parseYaml(text);
+    const value: Json = parseConfigText(text);
     return isObject(value) ? value : undefined;
   } catch {
     return undefined;

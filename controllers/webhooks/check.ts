@@ -6,14 +6,13 @@ import { createRuleEngine } from "../../crds/schema/rules.ts";
 import type { FieldError, Json, JsonObject } from "../../crds/schema/types.ts";
 import type { Findings } from "../../crds/validation.ts";
 import { parseQuantity } from "../../kube/quantity.ts";
+import { MAX_CONFIG_TEXT } from "../../scheduler/config/text.ts";
 import { validateEndpointPickerConfig } from "../../scheduler/config/validate.ts";
 import { checkConfig } from "../composition/config-check.ts";
 import type { GlobalConfig } from "../composition/global-config.ts";
 
 const HUB = `${GROUP}/${STORAGE_VERSION}`;
 const INLINE = "spec.router.scheduler.config.inline";
-/** A longer text is no configuration, and reading it would hold up other requests. */
-const MAX_TEXT = 256 * 1024;
 /** Image of the scheduler that this validator belongs to. */
 const OWN_IMAGE = /(^|\/)llmisvc-scheduler([:@]|$)/;
 
@@ -54,9 +53,9 @@ function templateErrors(config: JsonObject, { systemNamespace, global }: CheckCo
 function checkScheduler(hub: JsonObject): Findings {
   const inline = at(hub, ...INLINE.split("."));
   if (inline === undefined || isEmpty(inline) || hasTemplate(inline)) return merged();
-  if (typeof inline === "string" && inline.length > MAX_TEXT)
+  if (typeof inline === "string" && inline.length > MAX_CONFIG_TEXT)
     return {
-      errors: [{ kind: "TooLong", path: INLINE, message: `may not be more than ${MAX_TEXT} characters` }],
+      errors: [{ kind: "TooLong", path: INLINE, message: `may not be more than ${MAX_CONFIG_TEXT} characters` }],
       warnings: [],
     };
   const { errors, warnings } = validateEndpointPickerConfig(inline);

@@ -55,8 +55,8 @@ function isAtomic(schema: JsonSchema | undefined): boolean {
   return schema?.["x-kubernetes-preserve-unknown-fields"] === true && schema.properties === undefined;
 }
 
-/** A scalar's identity; objects are compared by their text. */
-const identity = (value: Json): string => (typeof value === "string" ? `"${value}` : JSON.stringify(value));
+/** A scalar's identity; objects are compared by their text. A text is its own, whose hash is known already. */
+const identity = (value: Json): string => (typeof value === "string" ? value : `\0${JSON.stringify(value)}`);
 
 function keyOf(element: Json, mergeKey: string, place: Place): string {
   const key = isObject(element) ? element[mergeKey] : undefined;
@@ -71,53 +71,49 @@ function setField(target: JsonObject, key: string, value: Json): void {
   else target[key] = value;
 }
 
+/** An element of a list with what it is known by. */
+interface Entry {
+  readonly key: string;
+  readonly item: Json;
+}
+
 /** The two-pointer order of Kubernetes: given elements in their order, the others before what they precede in `base`. */
-function interleave<T>(
-  given: readonly T[],
-  others: readonly T[],
-  id: (item: T) => string,
-  base: readonly string[],
-): T[] {
+function interleave(given: readonly Entry[], others: readonly Entry[], base: readonly string[]): readonly Entry[] {
+  if (others.length === 0) return given;
   const position = new Map(base.map((key, index) => [key, index] as const));
-  const result: T[] = [];
+  const result: Entry[] = [];
   let next = 0;
-  for (const item of given) {
-    const limit = position.get(id(item)) ?? -1;
+  for (const entry of given) {
+    const limit = position.get(entry.key) ?? -1;
     for (
       let other = others[next];
-      other !== undefined && (position.get(id(other)) ?? limit) < limit;
+      other !== undefined && (position.get(other.key) ?? limit) < limit;
       other = others[next]
     ) {
       result.push(other);
       next++;
     }
-    result.push(item);
+    result.push(entry);
   }
   return [...result, ...others.slice(next)];
 }
 
-/** Puts `merged` into the order that `order` asks for; what it does not name keeps its place relative to `base`. */
-function inOrder(
-  merged: readonly Json[],
-  order: readonly string[],
-  base: readonly string[],
-  id: (item: Json) => string,
-): Json[] {
+/** Puts entries into the order that `order` asks for; what it does not name keeps its place relative to `base`. */
+function inOrder(entries: readonly Entry[], order: readonly string[], base: readonly string[]): Json[] {
   const rank = new Map(order.map((key, index) => [key, index] as const));
-  const named = merged.filter((item) => rank.has(id(item)));
-  named.sort((a, b) => (rank.get(id(a)) ?? 0) - (rank.get(id(b)) ?? 0));
-  return interleave(
-    named,
-    merged.filter((item) => !rank.has(id(item))),
-    id,
-    base,
-  );
+  const named = entries.filter(({ key }) => rank.has(key));
+  named.sort((a, b) => (rank.get(a.key) ?? 0) - (rank.get(b.key) ?? 0));
+  const others = named.length === entries.length ? [] : entries.filter(({ key }) => !rank.has(key));
+  return interleave(named, others, base).map(({ item }) => item);
 }
 
 function mergeScalarList(original: readonly Json[], patch: readonly Json[]): Json[] {
   const seen = new Map([...original, ...patch].map((item) => [identity(item), item] as const));
-  return inOrder([...seen.values()], patch.map(identity), original.map(identity), identity);
+  const entries = Array.from(seen, ([key, item]) => ({ key, item }));
+  return inOrder(entries, patch.map(identity), original.map(identity));
 }
+
+const directiveOf = (item: Json): Json | undefined => (isObject(item) ? item[PATCH] : undefined);
 
 function mergeKeyedList(
   original: readonly Json[],
@@ -126,22 +122,26 @@ function mergeKeyedList(
   schema: JsonSchema | undefined,
   place: Place,
 ): Json[] {
-  const directive = (item: Json): Json | undefined => (isObject(item) ? item[PATCH] : undefined);
-  const id = (item: Json): string => keyOf(item, mergeKey, place);
-  const base = patch.some((item) => directive(item) === "replace") ? [] : original;
-  const merged = new Map(base.map((item) => [id(item), item] as const));
-  const kept: Json[] = [];
+  const replaces = patch.some((item) => directiveOf(item) === "replace");
+  const base = (replaces ? [] : original).map((item) => ({ key: keyOf(item, mergeKey, place), item }));
+  const merged = new Map(base.map((entry) => [entry.key, entry] as const));
+  const order: string[] = [];
   for (const [index, item] of patch.entries()) {
+    const directive = directiveOf(item);
+    if (directive === "replace") continue;
     const at = below(place, index);
-    if (directive(item) === "replace") continue;
-    if (directive(item) === "delete") merged.delete(keyOf(item, mergeKey, at));
+    const key = keyOf(item, mergeKey, at);
+    if (directive === "delete") merged.delete(key);
     else {
-      const key = keyOf(item, mergeKey, at);
-      merged.set(key, mergeValue(merged.get(key), item, schema?.items, at));
-      kept.push(item);
+      merged.set(key, { key, item: mergeValue(merged.get(key)?.item, item, schema?.items, at) });
+      order.push(key);
     }
   }
-  return inOrder([...merged.values()], kept.map(id), base.map(id), id);
+  return inOrder(
+    [...merged.values()],
+    order,
+    base.map(({ key }) => key),
+  );
 }
 
 function mergeList(
@@ -173,7 +173,8 @@ function reorder(
   const mergeKey = schema?.["x-kubernetes-patch-merge-key"];
   const id = (item: Json): string =>
     mergeKey !== undefined && isObject(item) ? keyOf(item, mergeKey, place) : identity(item);
-  return inOrder(list, order.map(id), isList(base) ? base.map(id) : [], id);
+  const entries = list.map((item) => ({ key: id(item), item }));
+  return inOrder(entries, order.map(id), isList(base) ? base.map(id) : []);
 }
 
 function retainKeys(target: JsonObject, patch: JsonObject, place: Place): void {

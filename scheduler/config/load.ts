@@ -1,4 +1,3 @@
-import { parseYaml } from "../../kube/yaml.ts";
 import { isRecord } from "../framework/parameters.ts";
 import type { PluginRegistry } from "../framework/plugin.ts";
 import { type CollectedReport, createReport } from "../framework/problem.ts";
@@ -18,6 +17,7 @@ import {
   readParsers,
 } from "./references.ts";
 import { type Document, document } from "./schema.ts";
+import { parseConfigText } from "./text.ts";
 import type { LoadedConfig, SchedulerConfig } from "./types.ts";
 
 const CURRENT = "llm-d.ai/v1alpha1";
@@ -62,7 +62,7 @@ export function loadConfig(input: unknown, options: LoadOptions = {}): LoadedCon
 
 function parsed(input: string, report: CollectedReport): unknown {
   try {
-    return parseYaml(input);
+    return parseConfigText(input);
   } catch (error) {
     const cause = `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
     report.error({ path: "", value: undefined, cause, remedy: "give one YAML or JSON document" });
