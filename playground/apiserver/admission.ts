@@ -3,6 +3,7 @@ import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import type { Converter } from "./conversion.ts";
 import { ApiError, badRequest, internalError } from "./errors.ts";
 import type { KindRegistry, ServedKind } from "./kinds.ts";
+import { MatchConditions } from "./match-conditions.ts";
 import { at, isObject, listOf, nameOf, namespaceOf, objectOf, textOf } from "./objects.ts";
 import { jsonPatch } from "./patches.ts";
 import { objectLabelSelector } from "./selectors.ts";
@@ -62,6 +63,7 @@ export class Admission {
   readonly #kinds: KindRegistry;
   readonly #converter: Converter;
   readonly #call: WebhookCaller;
+  readonly #conditions = new MatchConditions();
 
   constructor(parts: { store: Store; kinds: KindRegistry; converter: Converter; call: WebhookCaller }) {
     this.#store = parts.store;
@@ -128,6 +130,7 @@ export class Admission {
     if (request.dryRun && sideEffects !== "None" && sideEffects !== "NoneOnDryRun")
       throw badRequest(`admission webhook ${JSON.stringify(name)} does not support dry run`);
     const review = await this.#reviewOf(request, kind);
+    if (!this.#conditions.isCalled(webhook, review)) return undefined;
     const timeoutMs = Number(webhook["timeoutSeconds"] ?? 10) * 1000;
     let answer: JsonObject;
     try {
