@@ -1,4 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
+import type { JsonObject } from "../crds/schema/types.ts";
 import { FIELD_MANAGER } from "../kube/apply.ts";
 import { type EventRecorder, createEventRecorder } from "../kube/events.ts";
 import type { KubeClient } from "../kube/client.ts";
@@ -12,7 +13,12 @@ import type { ObjectKey } from "../kube/types.ts";
 import { type Logger, describeError } from "../telemetry/log.ts";
 import { type Cluster, mirrorCluster } from "./cluster/cluster.ts";
 import { Dependencies, servedToken } from "./cluster/dependencies.ts";
-import { GLOBAL_CONFIG_NAME, defaultGlobalConfig, parseGlobalConfig } from "./composition/global-config.ts";
+import {
+  GLOBAL_CONFIG_NAME,
+  type GlobalConfig,
+  defaultGlobalConfig,
+  parseGlobalConfig,
+} from "./composition/global-config.ts";
 import { type PresetSet, choosePresetSet, isPresetName } from "./composition/preset-set.ts";
 import { wellKnownConfigs } from "./composition/presets.ts";
 import type { PresetOptions } from "./composition/types.ts";
@@ -161,13 +167,22 @@ class RunningOperator implements Operator {
       protectPresets,
       isPreset: (name: string) => this.#isPreset(name),
       usersOf: (namespace, name) => this.#usage.usersOf({ namespace, name }),
-      global: () => {
-        const key = { namespace: settings.systemNamespace, name: GLOBAL_CONFIG_NAME };
-        const data = asJson(this.#cluster.find(KINDS.ConfigMap, key))?.["data"];
-        const parsed = parseGlobalConfig(data === undefined ? undefined : stringMapOf(data), settings.systemNamespace);
-        return parsed.kind === "parsed" ? parsed.config : defaultGlobalConfig(settings.systemNamespace);
-      },
+      localModels: (namespace) => (this.#global().localModelEnabled ? this.#localModels(namespace) : []),
+      global: () => this.#global(),
     };
+  }
+
+  #global(): GlobalConfig {
+    const { systemNamespace } = this.#options.settings;
+    const key = { namespace: systemNamespace, name: GLOBAL_CONFIG_NAME };
+    const data = asJson(this.#cluster.find(KINDS.ConfigMap, key))?.["data"];
+    const parsed = parseGlobalConfig(data === undefined ? undefined : stringMapOf(data), systemNamespace);
+    return parsed.kind === "parsed" ? parsed.config : defaultGlobalConfig(systemNamespace);
+  }
+
+  #localModels(namespace: string): readonly JsonObject[] {
+    const own = this.#cluster.list(KINDS.LocalModelNamespaceCache, namespace);
+    return [...own, ...this.#cluster.list(KINDS.LocalModelCache, undefined)].map((cache) => asJson(cache) ?? {});
   }
 
   #choosePresets(): PresetSet {

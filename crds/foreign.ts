@@ -35,6 +35,12 @@ const names = (kind: string, plural: string, ...shortNames: readonly string[]): 
 const column = (name: string, jsonPath: string): JsonObject => ({ name, type: "string", jsonPath });
 const OPEN = "\n  spec: object preserve\n  status: object preserve";
 
+const LOCAL_MODEL = `
+  spec!: object preserve
+    sourceModelUri!: string
+    nodeGroups!: []string
+  status: object preserve`;
+
 const KINDS: readonly ForeignKind[] = [
   {
     group: GATEWAY,
@@ -131,6 +137,19 @@ const KINDS: readonly ForeignKind[] = [
     outline: OPEN,
   },
   {
+    group: "serving.kserve.io",
+    version: "v1alpha1",
+    names: names("LocalModelCache", "localmodelcaches"),
+    cluster: true,
+    outline: LOCAL_MODEL,
+  },
+  {
+    group: "serving.kserve.io",
+    version: "v1alpha1",
+    names: names("LocalModelNamespaceCache", "localmodelnamespacecaches"),
+    outline: LOCAL_MODEL,
+  },
+  {
     group: "leaderworkerset.x-k8s.io",
     version: "v1",
     names: names("LeaderWorkerSet", "leaderworkersets", "lws"),
@@ -158,7 +177,7 @@ const isProtected = (group: string): boolean => /(^|\.)(k8s|kubernetes)\.io$/.te
 
 /**
  * Definitions of the kinds of other projects that the operator and the scheduler read or write, for servers that do not
- * have them: Gateway API, InferencePool in both groups, objectives and rewrites, LeaderWorkerSet.
+ * have them: Gateway API, InferencePool in both groups, objectives and rewrites, LeaderWorkerSet, KServe's caches of models.
  */
 export function foreignDefinitions(): JsonObject[] {
   return KINDS.map(definition);

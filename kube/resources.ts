@@ -99,6 +99,12 @@ export const KINDS = {
     "LLMInferenceServiceConfig",
     "llminferenceserviceconfigs",
   ),
+  LocalModelCache: cluster("serving.kserve.io/v1alpha1", "LocalModelCache", "localmodelcaches"),
+  LocalModelNamespaceCache: namespaced(
+    "serving.kserve.io/v1alpha1",
+    "LocalModelNamespaceCache",
+    "localmodelnamespacecaches",
+  ),
   ClusterStorageContainer: cluster("serving.kserve.io/v1alpha1", "ClusterStorageContainer", "clusterstoragecontainers"),
   LeaderWorkerSet: namespaced("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet", "leaderworkersets"),
   ScaledObject: namespaced("keda.sh/v1alpha1", "ScaledObject", "scaledobjects"),

@@ -36,6 +36,7 @@ export class AdmissionPath {
       global: () => defaultGlobalConfig(SYSTEM_NAMESPACE),
       isPreset: () => false,
       protectPresets: true,
+      localModels: () => [],
       usersOf: () => [],
     };
     const call = async (clientConfig: JsonObject, review: JsonObject): Promise<JsonObject> => {

@@ -32,6 +32,9 @@ const SHARED_KINDS: readonly Resource[] = [
   KINDS.InferencePoolV1Alpha2,
 ];
 
+/** Kinds that admission looks a model up in. */
+const CACHE_KINDS: readonly Resource[] = [KINDS.LocalModelNamespaceCache, KINDS.LocalModelCache];
+
 /** Kinds of which single objects of other owners are read, by name: their bodies are fetched when a service needs them. */
 const REFERENCED_KINDS: readonly Resource[] = [
   KINDS.ConfigMap,
@@ -87,7 +90,7 @@ const children = new Set<Resource>(CHILD_KINDS);
 export function operatorWatches(systemNamespace: string): readonly Watch[] {
   const labelSelector = CHILD_SELECTOR;
   return [
-    ...SHARED_KINDS.map((resource): Watch => ({ resource, selection: {}, keeps: "objects" })),
+    ...[...SHARED_KINDS, ...CACHE_KINDS].map((resource): Watch => ({ resource, selection: {}, keeps: "objects" })),
     ...[...children, KINDS.ClusterRoleBinding]
       .filter((resource) => !SHARED_KINDS.includes(resource))
       .map((resource): Watch => ({ resource, selection: { labelSelector }, keeps: "objects" })),

@@ -91,6 +91,7 @@ describe("serving certificate", () => {
       global: () => defaultGlobalConfig(NAMESPACE),
       isPreset: () => false,
       protectPresets: true,
+      localModels: () => [],
       usersOf: () => [],
     };
     const first = await ensureCertificate(client, NAMESPACE, NOW_MS - 340 * DAY_MS);

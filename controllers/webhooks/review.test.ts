@@ -18,6 +18,7 @@ const context: ReviewContext = {
   global: () => defaultGlobalConfig("kserve"),
   isPreset: (name) => name.startsWith("kserve-config-llm-"),
   protectPresets: true,
+  localModels: () => [],
   usersOf: (_namespace, name) => (name === "base" ? ["default/s"] : []),
 };
 
@@ -71,6 +72,14 @@ describe("defaulting", () => {
       const patch: Json = JSON.parse(Buffer.from(textAt(answer, "patch") ?? "", "base64").toString());
       expect(patch).toEqual([{ op: "add", path: "/spec/model/name", value: "s" }]);
     }
+  });
+
+  test("marks it with the cache of its model, in the version that was written", () => {
+    const caches = { metadata: { name: "c" }, spec: { sourceModelUri: "hf://a/b", nodeGroups: ["gpu"] } };
+    const localModels = (namespace: string): JsonObject[] => (namespace === "default" ? [caches] : []);
+    const answer = defaultService(request(service({}, "v1alpha1")), { ...context, localModels });
+    const patch: Json = JSON.parse(Buffer.from(textAt(answer, "patch") ?? "", "base64").toString());
+    expect(JSON.stringify(patch)).toContain('"internal.serving.kserve.io/localmodel":"c"');
   });
 
   test("leaves a complete service alone", () => {

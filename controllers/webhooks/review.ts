@@ -12,6 +12,7 @@ import {
 } from "../../crds/schema/types.ts";
 import type { Findings } from "../../crds/validation.ts";
 import { type CheckContext, checkManifest } from "./check.ts";
+import { withLocalModel } from "./local-models.ts";
 import { jsonPatch } from "./patch.ts";
 
 const HUB = `${GROUP}/${STORAGE_VERSION}`;
@@ -24,6 +25,11 @@ export interface ReviewContext extends CheckContext {
   readonly isPreset: (name: string) => boolean;
   /** Whether deleting a preset is refused, rather than warned about. */
   readonly protectPresets: boolean;
+  /**
+   * Caches of models that a service of a namespace may use, those of the namespace first; none where the operator's
+   * configuration does not ask for them.
+   */
+  readonly localModels: (namespace: string) => readonly Json[];
   /** Services that are built on a config, as `namespace/name`. */
   readonly usersOf: (namespace: string, name: string) => readonly string[];
 }
@@ -44,7 +50,8 @@ export function defaultService(request: JsonObject, context: ReviewContext): Jso
   const object = objectAt(request, "object");
   if (object === undefined || isLeaving(object)) return allow();
   const before = convert(object, HUB);
-  const after = applyServiceDefaults(before);
+  const namespace = textAt(request, "namespace") ?? textAt(object, "metadata", "namespace") ?? "";
+  const after = withLocalModel(applyServiceDefaults(before), context.localModels(namespace));
   const defaulted = after === before ? object : convert(after, textAt(object, "apiVersion") ?? HUB);
   const { errors } = checkManifest(defaulted, objectAt(request, "oldObject"), context);
   if (errors.length > 0) return answer(request, { errors, warnings: [] });
