@@ -51,6 +51,9 @@ chart: $(STAMP) ## Write the complete Helm chart to dist/chart, and as an archiv
 fuzz: $(STAMP) ## Try damaged inputs for minutes (ARGS=--help lists what can be set)
 	@$(NODE) --no-warnings test/fuzz/run.ts $(ARGS)
 
+chaos: $(STAMP) ## Do harm to everything under load on a real API server and Envoy (ARGS=--help lists what can be set)
+	@$(NODE) --no-warnings test/chaos/run.ts $(ARGS)
+
 soak: $(STAMP) ## Ten minutes of load on a fleet that comes and goes
 	@$(NODE) --no-warnings bench/run.ts churn --seconds=600 $(ARGS)
 

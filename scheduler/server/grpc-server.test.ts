@@ -191,6 +191,22 @@ describe("node:http2 as client", () => {
     expect(Buffer.concat(chunks).subarray(5).toString()).toBe("hello");
   });
 
+  test("a client without a header table, whose call takes longer than it allows", async () => {
+    const { address, journal } = await start();
+    const client = await session(address, { settings: { headerTableSize: 0 } });
+    const trailers = async (timeout: string): Promise<unknown> => {
+      const stream = client.request({ ...HEADERS, "grpc-timeout": timeout }, { endStream: false });
+      const last = new Promise((resolve) => {
+        stream.once("trailers", resolve).once("response", (head, flags) => flags & FLAG.endStream && resolve(head));
+      });
+      await last.finally(() => stream.destroy());
+      return await last;
+    };
+    expect(await trailers("20m")).toMatchObject({ "grpc-status": "4", "grpc-message": "deadline exceeded" });
+    expect(await trailers("5000u")).toMatchObject({ "grpc-status": "4" });
+    expect(journal).toEqual({ open: 0, ends: ["cancel", "cancel"] });
+  });
+
   test("what is no gRPC gets an HTTP status", async () => {
     const { address } = await start();
     const client = await session(address);
@@ -487,6 +503,29 @@ describe("violations", () => {
     const bytes = Buffer.concat([PREFACE, blocked, headers(1), waiting, frame(FRAME.data, 0, 1, start_), ...data]);
     expect(await errorOf(address, bytes)).toEqual(onStream(1, flowControl));
   });
+});
+
+test("a violation cancels calls under way, and is told although more of the client's bytes are on their way", async () => {
+  const { address, journal } = await start();
+  const [host, port] = address.split(":");
+  const socket = net.connect(Number(port), host);
+  closers.push(() => socket.destroy());
+  const ping = frame(FRAME.ping, 0, 1, Buffer.alloc(8));
+  socket.write(Buffer.concat([GREETING, headers(1), headers(3, ENDS), ping]));
+  const seen: Buffer[] = [];
+  socket.on("data", (chunk: Buffer) => {
+    seen.push(chunk);
+    socket.write(Buffer.alloc(100_000));
+  });
+  await new Promise((resolve) => void socket.once("end", resolve));
+  const goAways: number[] = [];
+  const splitter = new FrameSplitter({
+    onFrame: (type, _flags, _id, payload) => type === FRAME.goAway && goAways.push(payload.readUInt32BE(4)),
+    onData: () => undefined,
+  });
+  for (const chunk of seen) splitter.push(chunk);
+  expect(goAways).toEqual([H2_ERROR.protocol]);
+  expect(journal).toEqual({ open: 0, ends: ["cancel", "cancel"] });
 });
 
 test("a header section that is too large when decoded", async () => {

@@ -6,7 +6,7 @@ import type { ControlPlane } from "../../playground/control-plane.ts";
 import { createNetwork } from "../../playground/pods/address-network.ts";
 import { type Kubelet, startKubelet } from "../../playground/pods/kubelet.ts";
 import { NODE_NAME } from "../../playground/pods/runner.ts";
-import { type ClusterOptions, startCluster } from "./cluster.ts";
+import { type Cluster, type ClusterOptions, startCluster } from "./cluster.ts";
 import { referenceDefinitions } from "./definitions.ts";
 
 /**
@@ -17,11 +17,15 @@ export const POD_NETWORK = "10.128";
 
 /** A real control plane for a playground, with the official definitions, and outlines where there are none. */
 export async function realControlPlane(options: ClusterOptions = {}): Promise<ControlPlane> {
-  const cluster = await startCluster({ ...options, definitions: allDefinitions() });
+  return controlPlaneOf(await startCluster({ ...options, definitions: allDefinitions() }));
+}
+
+/** A control plane out of a cluster with `allDefinitions`, reached at `url`, by default directly. */
+export function controlPlaneOf(cluster: Cluster, url = cluster.url): ControlPlane {
   let kubelet: Kubelet | undefined;
   return {
-    url: cluster.url,
-    kubeconfig: cluster.kubeconfig,
+    url,
+    kubeconfig: cluster.kubeconfig.replaceAll(cluster.url, url),
     network: createNetwork(POD_NETWORK),
     define: async () => undefined,
     startControllers: async () => ({ close: async () => undefined }),

@@ -48,11 +48,34 @@ export interface Upstreams {
   readonly healthChecks: boolean;
   /** `ip:port` of the model servers. */
   readonly endpoints: readonly string[];
+  /** Whether the model servers speak TLS. Default false. */
+  readonly tls?: boolean;
+  /**
+   * Folder of `CLUSTER.json` files with load assignments that Envoy follows, in place of the addresses given here; a file is
+   * replaced by a rename. It holds one file for each of `FOLLOWED_CLUSTERS` from the start on.
+   */
+  readonly assignments?: string;
+  /** File that takes a line of JSON (`FailureLine`) for each request that failed. */
+  readonly failures?: string;
+}
+
+/** What Envoy tells about a request that failed. */
+export interface FailureLine {
+  /** Value of the request's header `x-chaos-id`. */
+  readonly id: string;
+  readonly status: number;
+  readonly flags: string;
+  /** `ip:port` of the last endpoint; null where there was none. */
+  readonly host: string | null;
+  readonly details: string;
 }
 
 /** Header, and key of the metadata, in which the pick comes. */
 export const DESTINATION = "x-gateway-destination-endpoint";
-const PICKER = "picker";
+/** Name of the picker's cluster. */
+export const PICKER = "picker";
+/** Clusters whose endpoints can be followed. */
+export const FOLLOWED_CLUSTERS = [PICKER, "override-header", "override-metadata", "subset"] as const;
 /** Bodies up to this size may be buffered. */
 const BUFFER_BYTES = 16 * 1024 * 1024;
 
@@ -67,7 +90,7 @@ export function envoyConfig(upstreams: Upstreams, routes: readonly PoolRoute[]):
   return {
     node: { id: "test", cluster: "test" },
     static_resources: {
-      listeners: routes.map(listener),
+      listeners: routes.map((route) => listener(route, upstreams)),
       clusters: [picker(upstreams), ...(Object.keys(STYLES) as Style[]).map((style) => pool(style, upstreams))],
     },
   };
@@ -79,12 +102,13 @@ export function socket(address: string): Json {
   return { socket_address: { address: address.slice(0, colon), port_value: Number(address.slice(colon + 1)) } };
 }
 
-function listener(route: PoolRoute): Json {
+function listener(route: PoolRoute, { failures }: Upstreams): Json {
   const manager = typed("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", {
     stat_prefix: route.name,
     codec_type: "AUTO",
     http_protocol_options: { enable_trailers: true },
     stream_idle_timeout: "60s",
+    ...(failures === undefined ? {} : { access_log: [failureLog(failures)] }),
     route_config: {
       virtual_hosts: [
         {
@@ -108,6 +132,25 @@ function listener(route: PoolRoute): Json {
     address: socket("127.0.0.1:0"),
     per_connection_buffer_limit_bytes: BUFFER_BYTES,
     filter_chains: [{ filters: [{ name: "envoy.filters.network.http_connection_manager", typed_config: manager }] }],
+  };
+}
+
+function failureLog(path: string): Json {
+  const failed = { op: "GE", value: { default_value: 400, runtime_key: "unused" } };
+  const line = {
+    id: "%REQ(X-CHAOS-ID)%",
+    status: "%RESPONSE_CODE%",
+    flags: "%RESPONSE_FLAGS%",
+    host: "%UPSTREAM_HOST%",
+    details: "%RESPONSE_CODE_DETAILS%",
+  };
+  return {
+    name: "envoy.access_loggers.file",
+    filter: { or_filter: { filters: [{ status_code_filter: { comparison: failed } }, { response_flag_filter: {} }] } },
+    typed_config: typed("envoy.extensions.access_loggers.file.v3.FileAccessLog", {
+      path,
+      log_format: { json_format: line },
+    }),
   };
 }
 
@@ -149,10 +192,11 @@ function hintFilter(endpoints: readonly string[]): Json {
   };
 }
 
-function picker({ picker: address, healthChecks }: Upstreams): Json {
+function picker(upstreams: Upstreams): Json {
+  const { picker: address, healthChecks } = upstreams;
   return {
     name: PICKER,
-    type: "STATIC",
+    ...assigned(PICKER, [address], upstreams),
     connect_timeout: "1s",
     lb_policy: "LEAST_REQUEST",
     circuit_breakers: { thresholds: [{ max_connections: 40000, max_pending_requests: 40000, max_requests: 40000 }] },
@@ -162,11 +206,7 @@ function picker({ picker: address, healthChecks }: Upstreams): Json {
         { explicit_http_config: { http2_protocol_options: {} } },
       ),
     },
-    load_assignment: {
-      cluster_name: PICKER,
-      endpoints: [{ lb_endpoints: [{ endpoint: { address: socket(address) } }] }],
-    },
-    transport_socket: unverifiedTls(),
+    transport_socket: unverifiedTls("h2"),
     ...(healthChecks ? { health_checks: [healthCheck()], common_lb_config: HEALTH_AT_ONCE } : {}),
   };
 }
@@ -185,20 +225,39 @@ function healthCheck(): Json {
   };
 }
 
-/** TLS over HTTP/2 to a server whose certificate is not checked. */
-export function unverifiedTls(): Json {
+/** Endpoints of a cluster, written here or followed in a file. */
+function assigned(name: string, addresses: readonly string[], { assignments }: Upstreams): Record<string, Json> {
+  if (assignments === undefined) return { type: "STATIC", load_assignment: assignment(name, addresses) };
+  const source = { path_config_source: { path: `${assignments}/${name}.json` }, resource_api_version: "V3" };
+  return {
+    type: "EDS",
+    eds_cluster_config: { service_name: name, eds_config: source },
+    ignore_health_on_host_removal: true,
+  };
+}
+
+/** Content of a followed file. */
+export function assignmentFile(cluster: string, addresses: readonly string[], version: number): string {
+  const resource = assignment(cluster, addresses) as Record<string, Json>;
+  const type = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
+  return JSON.stringify({ version_info: String(version), resources: [{ "@type": type, ...resource }] });
+}
+
+/** TLS to a server whose certificate is not checked; `protocol` is the one to speak. */
+export function unverifiedTls(protocol = "h2"): Json {
   return {
     name: "envoy.transport_sockets.tls",
     typed_config: typed("envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", {
-      common_tls_context: { validation_context: {}, alpn_protocols: ["h2"] },
+      common_tls_context: { validation_context: {}, alpn_protocols: [protocol] },
     }),
   };
 }
 
-function pool(style: Style, { endpoints }: Upstreams): Json {
+function pool(style: Style, upstreams: Upstreams): Json {
   const common = {
     name: style,
     connect_timeout: "1s",
+    ...(upstreams.tls === true ? { transport_socket: unverifiedTls("http/1.1") } : {}),
     per_connection_buffer_limit_bytes: BUFFER_BYTES,
     circuit_breakers: { thresholds: [{ max_connections: 40000, max_pending_requests: 40000, max_requests: 40000 }] },
   };
@@ -209,15 +268,15 @@ function pool(style: Style, { endpoints }: Upstreams): Json {
       lb_policy: "CLUSTER_PROVIDED",
       original_dst_lb_config: { use_http_header: true, http_header_name: DESTINATION },
     };
-  return { ...common, type: "STATIC", load_assignment: assignment(style, endpoints), ...balancing(style) };
+  return { ...common, ...assigned(style, upstreams.endpoints, upstreams), ...balancing(style) };
 }
 
-function assignment(style: Style, endpoints: readonly string[]): Json {
+function assignment(cluster: string, endpoints: readonly string[]): Json {
   const hosts = endpoints.map((address) => ({
     endpoint: { address: socket(address) },
-    ...(style === "subset" ? { metadata: { filter_metadata: { "envoy.lb": { [DESTINATION]: address } } } } : {}),
+    ...(cluster === "subset" ? { metadata: { filter_metadata: { "envoy.lb": { [DESTINATION]: address } } } } : {}),
   }));
-  return { cluster_name: style, endpoints: [{ lb_endpoints: hosts }] };
+  return { cluster_name: cluster, endpoints: [{ lb_endpoints: hosts }] };
 }
 
 function balancing(style: Style): { readonly [key: string]: Json } {

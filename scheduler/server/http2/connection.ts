@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
-import { type Call, GRPC_STATUS, type Methods } from "../transport.ts";
+import { GRPC_STATUS, type Methods } from "../transport.ts";
+import { type CallRequest, readCallRequest } from "./call-request.ts";
 import { FrameWriter } from "./frame-writer.ts";
 import {
   ConnectionError,
@@ -21,13 +22,12 @@ import { Outbound } from "./outbound.ts";
 import { encodeSettings } from "./peer-settings.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { MAX_HEADER_LIST_BYTES, RequestHead } from "./request-head.ts";
+import { StreamTable } from "./stream-table.ts";
 import { STREAM_WINDOW_BYTES, ServerStream, type StreamHost, httpAnswer } from "./stream.ts";
 
 /** Bytes that a client may send ahead over all streams of a connection. */
 const WINDOW_BYTES = 16 * 1024 * 1024;
 const MAX_STREAMS = 65_536;
-/** Streams that this side has reset, whose late frames are passed over. */
-const MAX_RESETS_KNOWN = 4096;
 /**
  * Resets, pings, settings and other frames that make work and carry no request. A proxy resets a stream whenever its client
  * leaves, so that what counts as an attack has to lie beyond that.
@@ -35,9 +35,10 @@ const MAX_RESETS_KNOWN = 4096;
 const NUISANCE = { burst: 100_000, perSecond: 20_000 };
 /** A client that has not introduced itself by then is none. */
 const HELLO_TIMEOUT_MS = 10_000;
+/** Time for the client to close its side as well, and to read what it was sent: closing with bytes unread resets. */
+const LINGER_MS = 1000;
 const PING_BYTES = 8;
 const DRAIN_PING = Buffer.from("draining");
-const CONTENT_TYPE = "application/grpc";
 const NONE = Buffer.alloc(0);
 
 const SETTINGS = encodeSettings([
@@ -63,16 +64,16 @@ export class Connection implements FrameSink, StreamHost {
   readonly #hpack = new HpackDecoder();
   readonly #outbound: Outbound;
   readonly #nuisance: RateLimit;
-  readonly #streams = new Map<number, ServerStream>();
-  readonly #resets = new Set<number>();
+  readonly #streams = new StreamTable();
   /** Streams whose requests are complete since the last look. */
   #ended: ServerStream[] = [];
   #hello: Buffer | undefined = NONE;
   #greeted = false;
   #block: HeaderBlock | undefined;
-  #lastStreamId = 0;
   #receiveWindow = WINDOW_BYTES;
   #draining: "no" | "announced" | "refusing" = "no";
+  /** Last stream that a GOAWAY has named; it may only go down. */
+  #lastNamed = MAX_WINDOW;
   #closed = false;
 
   /** Takes the socket over. */
@@ -84,7 +85,8 @@ export class Connection implements FrameSink, StreamHost {
     this.#nuisance = new RateLimit(NUISANCE.burst, NUISANCE.perSecond, settings.now);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 30_000);
-    socket.setTimeout(HELLO_TIMEOUT_MS, () => socket.destroy());
+    // After a pause of this process what has come meanwhile is read first.
+    socket.setTimeout(HELLO_TIMEOUT_MS, () => setImmediate(() => this.#greeted || socket.destroy()));
     socket.on("data", (chunk: Buffer) => this.#receive(chunk));
     socket.on("error", () => undefined);
     socket.on("drain", () => socket.resume());
@@ -111,7 +113,7 @@ export class Connection implements FrameSink, StreamHost {
       this.#receiveWindow = WINDOW_BYTES;
     }
     if (flowBytes === 0 && !end) this.#annoyed();
-    this.#guarded(() => this.#existing(streamId, "DATA")?.receive(content, flowBytes, end));
+    this.#guarded(() => this.#streams.existing(streamId, "DATA")?.receive(content, flowBytes, end));
   }
 
   onFrame(type: number, flags: number, streamId: number, payload: Buffer): void {
@@ -122,7 +124,7 @@ export class Connection implements FrameSink, StreamHost {
   }
 
   sendHead({ id }: ServerStream, block: Buffer, end: boolean): void {
-    this.#writer.frame(FRAME.headers, FLAG.endHeaders | (end ? FLAG.endStream : 0), id, block);
+    this.#outbound.sendHead(id, block, end);
   }
 
   sendContent(stream: ServerStream, bytes: Buffer): number {
@@ -216,8 +218,8 @@ export class Connection implements FrameSink, StreamHost {
     // Always decoded: the table's state has to follow.
     this.#hpack.decode(block.bytes, (name, value) => head.add(name, value));
     if (stream !== undefined) this.#onTrailers(stream, head, block.endsStream);
-    else if (streamId > this.#lastStreamId) this.#open(streamId, head, block.endsStream);
-    else if (!this.#resets.has(streamId))
+    else if (this.#streams.isNew(streamId)) this.#open(streamId, head, block.endsStream);
+    else if (!this.#streams.wasReset(streamId))
       throw new ConnectionError(H2_ERROR.streamClosed, "HEADERS on a closed stream");
   }
 
@@ -229,46 +231,34 @@ export class Connection implements FrameSink, StreamHost {
   }
 
   #open(streamId: number, head: RequestHead, ends: boolean): void {
-    if (streamId % 2 === 0) throw protocolError("a client's stream with an even number");
-    this.#lastStreamId = streamId;
+    this.#streams.begin(streamId);
     if (this.#draining === "refusing" || this.#streams.size >= MAX_STREAMS)
       throw new StreamError(streamId, H2_ERROR.refusedStream, "no more streams");
     if (head.problem !== undefined) throw new StreamError(streamId, H2_ERROR.protocol, head.problem);
-    const refusal = refusalOf(head);
-    if (refusal !== undefined) return this.#refuse(streamId, refusal, ends);
-    const reader = new MessageReader(this.#settings.maxMessageBytes, head.get("grpc-encoding") === "gzip");
-    const announced = contentLength(head);
-    const stream = new ServerStream(streamId, this, this.#outbound.initialWindow, reader, announced);
-    this.#streams.set(streamId, stream);
-    this.#start(stream, head.get(":path") ?? "");
+    const request = readCallRequest(head);
+    if (typeof request === "number") return this.#refuse(streamId, request, ends);
+    const reader = new MessageReader(this.#settings.maxMessageBytes, request.gzip);
+    const stream = new ServerStream(streamId, this, this.#outbound.initialWindow, reader, request.announced);
+    this.#streams.add(stream);
+    this.#start(stream, request);
     if (ends) stream.closeRemote();
   }
 
-  #start(stream: ServerStream, path: string): void {
-    const call: Call = stream;
+  #start(stream: ServerStream, { path, timeoutMs }: CallRequest): void {
     const method = this.#settings.methods.get(path);
-    if (method === undefined) call.end(GRPC_STATUS.unimplemented, `unknown method ${path}`);
-    else stream.handle(method(call));
+    if (method === undefined) return stream.end(GRPC_STATUS.unimplemented, `unknown method ${path}`);
+    stream.handle(method(stream));
+    if (timeoutMs !== undefined) stream.limit(timeoutMs);
   }
 
   #refuse(streamId: number, status: number, ends: boolean): void {
-    this.#writer.frame(FRAME.headers, FLAG.endHeaders | FLAG.endStream, streamId, httpAnswer(status));
+    this.#outbound.sendHead(streamId, httpAnswer(status), true);
     if (!ends) this.#sendReset(streamId, H2_ERROR.none);
-  }
-
-  /** The stream of a frame; undefined where it is over. Throws `ConnectionError` where it never began. */
-  #existing(streamId: number, frame: string): ServerStream | undefined {
-    const stream = this.#streams.get(streamId);
-    if (stream === undefined && (streamId > this.#lastStreamId || streamId % 2 === 0))
-      throw protocolError(`${frame} on a stream that is not open`);
-    if (stream === undefined && frame === "DATA" && !this.#resets.has(streamId))
-      throw new StreamError(streamId, H2_ERROR.streamClosed, "content of a closed stream");
-    return stream;
   }
 
   #onReset(streamId: number, payload: Buffer): void {
     checkLength("RST_STREAM", payload, 4);
-    const stream = this.#existing(streamId, "RST_STREAM");
+    const stream = this.#streams.existing(streamId, "RST_STREAM");
     this.#annoyed();
     if (stream === undefined || !this.#forget(streamId)) return;
     stream.cancel();
@@ -279,7 +269,7 @@ export class Connection implements FrameSink, StreamHost {
     checkLength("WINDOW_UPDATE", payload, 4);
     const increment = payload.readUInt32BE(0) & MAX_WINDOW;
     if (streamId === 0) return this.#outbound.widen(increment);
-    const stream = this.#existing(streamId, "WINDOW_UPDATE");
+    const stream = this.#streams.existing(streamId, "WINDOW_UPDATE");
     if (stream !== undefined) this.#outbound.widenStream(stream, increment);
   }
 
@@ -300,7 +290,7 @@ export class Connection implements FrameSink, StreamHost {
     if ((flags & FLAG.ack) === 0) return this.#writer.frame(FRAME.ping, FLAG.ack, 0, payload);
     if (this.#draining !== "announced" || !payload.equals(DRAIN_PING)) return;
     this.#draining = "refusing";
-    this.#goAway(this.#lastStreamId, H2_ERROR.none, "");
+    this.#goAway(this.#streams.last, H2_ERROR.none, "");
     this.#closeIfDrained();
   }
 
@@ -331,15 +321,8 @@ export class Connection implements FrameSink, StreamHost {
   }
 
   #sendReset(streamId: number, code: number): void {
-    const payload = Buffer.alloc(4);
-    payload.writeUInt32BE(code);
-    this.#writer.frame(FRAME.rstStream, 0, streamId, payload);
-    this.#resets.add(streamId);
-    if (this.#resets.size <= MAX_RESETS_KNOWN) return;
-    for (const oldest of this.#resets) {
-      this.#resets.delete(oldest);
-      break;
-    }
+    this.#writer.reset(streamId, code);
+    this.#streams.remember(streamId);
   }
 
   /** Whether the stream was still known. */
@@ -351,15 +334,12 @@ export class Connection implements FrameSink, StreamHost {
   }
 
   #goAway(lastStreamId: number, code: number, message: string): void {
-    const payload = Buffer.alloc(8 + Buffer.byteLength(message));
-    payload.writeUInt32BE(lastStreamId, 0);
-    payload.writeUInt32BE(code, 4);
-    payload.write(message, 8);
-    this.#writer.frame(FRAME.goAway, 0, 0, payload);
+    this.#lastNamed = Math.min(this.#lastNamed, lastStreamId);
+    this.#writer.goAway(this.#lastNamed, code, message);
   }
 
   #fail({ code, message }: ConnectionError): void {
-    this.#goAway(this.#lastStreamId, code, message);
+    this.#goAway(this.#streams.last, code, message);
     this.#close();
   }
 
@@ -371,15 +351,19 @@ export class Connection implements FrameSink, StreamHost {
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#writer.flush();
-    this.#socket.destroySoon();
+    this.#writer.end();
+    this.#socket.resume();
+    const timer = setTimeout(() => this.#socket.destroy(), LINGER_MS).unref();
+    this.#socket.once("close", () => clearTimeout(timer));
+    this.#cancelAll();
   }
 
   #cancelAll(): void {
     this.#closed = true;
-    const streams = [...this.#streams.values()];
-    this.#streams.clear();
-    for (const stream of streams) stream.cancel();
+    for (const stream of this.#streams.clear()) {
+      this.#outbound.drop(stream);
+      stream.cancel();
+    }
   }
 }
 
@@ -388,18 +372,4 @@ const protocolError = (message: string): ConnectionError => new ConnectionError(
 function checkLength(frame: string, payload: Buffer, length: number): void {
   if (payload.length !== length)
     throw new ConnectionError(H2_ERROR.frameSize, `${frame} of ${payload.length} bytes instead of ${length}`);
-}
-
-/** HTTP status of a request that is no gRPC call; undefined for one that is. */
-function refusalOf(head: RequestHead): number | undefined {
-  if (head.tooLarge) return 431;
-  return head.get(":method") === "POST" && head.get("content-type")?.startsWith(CONTENT_TYPE) === true
-    ? undefined
-    : 415;
-}
-
-/** Announced bytes of content; −1 where there is no such announcement. */
-function contentLength(head: RequestHead): number {
-  const text = head.get("content-length");
-  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : -1;
 }

@@ -15,6 +15,7 @@ export class FrameWriter {
   #end = 0;
   #ready: Buffer[] = [];
   #scheduled = false;
+  #ended = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -43,6 +44,29 @@ export class FrameWriter {
     this.#schedule();
   }
 
+  /** Adds a RST_STREAM. */
+  reset(streamId: number, code: number): void {
+    const payload = Buffer.alloc(4);
+    payload.writeUInt32BE(code);
+    this.frame(FRAME.rstStream, 0, streamId, payload);
+  }
+
+  /** Adds a GOAWAY; `message` is for people. */
+  goAway(lastStreamId: number, code: number, message: string): void {
+    const payload = Buffer.alloc(8 + Buffer.byteLength(message));
+    payload.writeUInt32BE(lastStreamId, 0);
+    payload.writeUInt32BE(code, 4);
+    payload.write(message, 8);
+    this.frame(FRAME.goAway, 0, 0, payload);
+  }
+
+  /** Hands on what was collected, and ends this side of the connection; frames added after that go nowhere. */
+  end(): void {
+    this.flush();
+    this.#ended = true;
+    this.#socket.end();
+  }
+
   /** Hands on what was collected. */
   flush(): void {
     this.#scheduled = false;
@@ -50,7 +74,7 @@ export class FrameWriter {
     const ready = this.#ready;
     if (ready.length === 0) return;
     this.#ready = [];
-    if (this.#socket.destroyed) return;
+    if (this.#ended || this.#socket.destroyed) return;
     if (ready.length === 1) return void this.#socket.write(ready[0]!);
     this.#socket.cork();
     for (const bytes of ready) this.#socket.write(bytes);

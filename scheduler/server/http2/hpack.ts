@@ -7,6 +7,8 @@ import { type HeaderField, STATIC_TABLE } from "./static-table.ts";
 export const TABLE_BYTES = 4096;
 /** What an entry counts on top of its octets (RFC 7541 §4.1). */
 export const ENTRY_OVERHEAD = 32;
+/** Tells the peer that its table is not used: a size update to 0 (RFC 7541 §6.3). */
+export const TABLE_UPDATE: Buffer = Buffer.of(0x20);
 /** Integers beyond are no index or length that fits a block. */
 const MAX_INTEGER = 2 ** 24;
 

@@ -1,17 +1,19 @@
 import type { FrameWriter } from "./frame-writer.ts";
-import { ConnectionError, DEFAULT_WINDOW, FRAME, H2_ERROR, MAX_WINDOW, StreamError } from "./frames.ts";
+import { ConnectionError, DEFAULT_WINDOW, FLAG, FRAME, H2_ERROR, MAX_WINDOW, StreamError } from "./frames.ts";
+import { TABLE_UPDATE } from "./hpack.ts";
 import { PeerSettings } from "./peer-settings.ts";
 import type { ServerStream } from "./stream.ts";
 
 const BEYOND = "window beyond its bound";
 
-/** Sends content within the windows that the client opens (RFC 9113 §5.2). */
+/** Sends header sections, and content within the windows that the client opens (RFC 9113 §5.2). */
 export class Outbound {
   readonly #writer: FrameWriter;
   readonly #peer = new PeerSettings();
   /** Streams that wait for the connection's window. */
   readonly #blocked = new Set<ServerStream>();
   #window = DEFAULT_WINDOW;
+  #tableTold = false;
 
   constructor(writer: FrameWriter) {
     this.#writer = writer;
@@ -20,6 +22,19 @@ export class Outbound {
   /** Window of a new stream. */
   get initialWindow(): number {
     return this.#peer.initialWindow;
+  }
+
+  /** Sends a header section, which has to fit a frame. */
+  sendHead(streamId: number, block: Buffer, end: boolean): void {
+    const flags = FLAG.endHeaders | (end ? FLAG.endStream : 0);
+    this.#writer.frame(FRAME.headers, flags, streamId, this.#tableUpdate(block));
+  }
+
+  /** Puts the confirmation of a smaller header table before the first section after it was asked for (RFC 7541 §4.2). */
+  #tableUpdate(block: Buffer): Buffer {
+    if (this.#tableTold || !this.#peer.tableShrunk) return block;
+    this.#tableTold = true;
+    return Buffer.concat([TABLE_UPDATE, block]);
   }
 
   /** Sends as much of `bytes` as the windows allow, and returns how much that was. */

@@ -1,4 +1,5 @@
 import { ConnectionError, DEFAULT_FRAME_BYTES, DEFAULT_WINDOW, H2_ERROR, MAX_WINDOW, SETTING } from "./frames.ts";
+import { TABLE_BYTES } from "./hpack.ts";
 
 const ENTRY_BYTES = 6;
 const MAX_FRAME_BYTES = 2 ** 24 - 1;
@@ -9,6 +10,8 @@ export class PeerSettings {
   initialWindow = DEFAULT_WINDOW;
   /** Largest payload of a frame. */
   frameBytes = DEFAULT_FRAME_BYTES;
+  /** Whether the peer's header table was ever smaller than the default, which its sender has to confirm. */
+  tableShrunk = false;
 
   /** Takes a SETTINGS payload over. Throws `ConnectionError`. */
   apply(payload: Buffer): void {
@@ -20,6 +23,7 @@ export class PeerSettings {
 
   #set(setting: number, value: number): void {
     if (setting === SETTING.enablePush && value > 1) throw invalid(H2_ERROR.protocol, "ENABLE_PUSH", value);
+    if (setting === SETTING.headerTableSize && value < TABLE_BYTES) this.tableShrunk = true;
     if (setting === SETTING.initialWindowSize) {
       if (value > MAX_WINDOW) throw invalid(H2_ERROR.flowControl, "INITIAL_WINDOW_SIZE", value);
       this.initialWindow = value;

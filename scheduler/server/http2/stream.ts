@@ -6,6 +6,8 @@ import type { MessageReader } from "./message-reader.ts";
 /** Bytes that a client may send ahead on one stream: a whole long prompt without waiting for updates. */
 export const STREAM_WINDOW_BYTES = 1024 * 1024;
 
+/** Longest delay that a timer takes; no call lasts that long. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 const OK_STATUS = { name: ":status", value: "200" };
 const GRPC_TYPE = { name: "content-type", value: "application/grpc" };
 const RESPONSE_HEAD = encodeLiterals([OK_STATUS, GRPC_TYPE]);
@@ -44,6 +46,7 @@ export class ServerStream implements Call {
   #headSent = false;
   /** The handler has ended the call, or was told that it is over. */
   #over = false;
+  #limit: NodeJS.Timeout | undefined;
 
   constructor(id: number, host: StreamHost, sendWindow: number, reader: MessageReader, announced: number) {
     this.id = id;
@@ -56,6 +59,13 @@ export class ServerStream implements Call {
   /** Names who handles the call; before anything is received. */
   handle(handler: CallHandler): void {
     this.#handler = handler;
+  }
+
+  /** Ends the call with DEADLINE_EXCEEDED unless it is over in time. */
+  limit(timeoutMs: number): void {
+    if (this.#over) return;
+    const expire = (): void => this.#fail(GRPC_STATUS.deadlineExceeded, "deadline exceeded");
+    this.#limit = setTimeout(expire, Math.min(timeoutMs, MAX_TIMEOUT_MS)).unref();
   }
 
   /** The next part of the request's content. Throws `StreamError`. */
@@ -79,7 +89,7 @@ export class ServerStream implements Call {
 
   /** Tells the handler that the request is complete, unless the call is over. */
   halfClose(): void {
-    if (!this.#over && this.#reader.incomplete) this.#fail(GRPC_STATUS.internal, "request ends within a message");
+    if (this.#reader.incomplete) this.#fail(GRPC_STATUS.internal, "request ends within a message");
     if (!this.#over) this.#handler?.onHalfClose();
     if (this.#isSent) this.#host.finished(this);
   }
@@ -88,7 +98,7 @@ export class ServerStream implements Call {
   cancel(): void {
     this.#queue = [];
     if (this.#over) return;
-    this.#over = true;
+    this.#close();
     this.#handler?.onCancel();
   }
 
@@ -102,7 +112,7 @@ export class ServerStream implements Call {
 
   end(status: number, message?: string): void {
     if (this.#over) return;
-    this.#over = true;
+    this.#close();
     const trailers = status === GRPC_STATUS.ok && message === undefined ? OK_TRAILERS : statusTrailers(status, message);
     this.#trailers = this.#headSent ? trailers : Buffer.concat([RESPONSE_HEAD, trailers]);
     this.pump();
@@ -131,6 +141,11 @@ export class ServerStream implements Call {
     return this.#over && this.#queue.length === 0 && this.#trailers === undefined;
   }
 
+  #close(): void {
+    this.#over = true;
+    clearTimeout(this.#limit);
+  }
+
   #read(content: Buffer): void {
     const problem = this.#reader.push(content, (message) => {
       if (!this.#over) this.#handler?.onMessage(message);
@@ -139,6 +154,7 @@ export class ServerStream implements Call {
   }
 
   #fail(status: number, message: string): void {
+    if (this.#over) return;
     this.end(status, message);
     this.#handler?.onCancel();
   }
@@ -152,7 +168,8 @@ export class ServerStream implements Call {
 
   /** A client that does not read what it is sent may not send more either, so that what waits for it stays bounded. */
   #grant(): void {
-    if (this.remoteClosed || this.#queue.length > 0 || this.#ungranted < STREAM_WINDOW_BYTES / 2) return;
+    if (this.remoteClosed || this.#isSent || this.#queue.length > 0 || this.#ungranted < STREAM_WINDOW_BYTES / 2)
+      return;
     this.#host.grant(this, this.#ungranted);
     this.#receiveWindow += this.#ungranted;
     this.#ungranted = 0;

@@ -1,0 +1,286 @@
+import { PassThrough } from "node:stream";
+import type { Socket } from "node:net";
+import { expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { type Call, GRPC_STATUS, type Method } from "../transport.ts";
+import { Connection } from "./connection.ts";
+import { DEFAULT_WINDOW, FLAG, FRAME, FrameSplitter, PREFACE, SETTING, writeFrameHeader } from "./frames.ts";
+import { HpackDecoder, encodeLiterals } from "./hpack.ts";
+import { encodeSettings } from "./peer-settings.ts";
+
+/** A socket without a network: what is pushed into `input` arrives, what is sent is collected. */
+function fakeSocket() {
+  const sent: Buffer[] = [];
+  const input = new PassThrough();
+  const socket = Object.assign(input, {
+    write: (bytes: Buffer) => sent.push(Buffer.from(bytes)) > 0,
+    setNoDelay: () => undefined,
+    setKeepAlive: () => undefined,
+    setTimeout: () => undefined,
+  });
+  return { socket: socket as unknown as Socket, sent, arrive: (bytes: Buffer) => input.emit("data", bytes) };
+}
+
+/** Events of each call by its number, in their order. */
+type Journal = Map<number, string[]>;
+
+/** Sends messages back, and ends when the client does. */
+function echoing(journal: Journal): Method {
+  return (call: Call) => {
+    const events: string[] = [];
+    journal.set(journal.size, events);
+    return {
+      onMessage: (message) => {
+        events.push(`message ${message.toString("hex")}`);
+        call.send(framed(message));
+      },
+      onHalfClose: () => {
+        events.push("half-close");
+        call.end(GRPC_STATUS.ok);
+      },
+      onCancel: () => events.push("cancel"),
+    };
+  };
+}
+
+function framed(message: Buffer): Buffer {
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(message.length, 1);
+  return Buffer.concat([head, message]);
+}
+
+function frame(type: number, flags: number, streamId: number, payload: Buffer = Buffer.alloc(0)): Buffer {
+  const head = Buffer.alloc(9);
+  writeFrameHeader(head, 0, payload.length, type, flags, streamId);
+  return Buffer.concat([head, payload]);
+}
+
+const uint32 = (value: number): Buffer => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+};
+
+const HEAD = encodeLiterals([
+  { name: ":method", value: "POST" },
+  { name: ":scheme", value: "http" },
+  { name: ":path", value: "/echo" },
+  { name: "content-type", value: "application/grpc" },
+]);
+
+/** What a client does next; streams are counted from 0. */
+type Step =
+  | { readonly kind: "open"; readonly cuts: readonly number[]; readonly padding: number; readonly priority: boolean }
+  | { readonly kind: "message"; readonly stream: number; readonly bytes: number; readonly cuts: readonly number[] }
+  | { readonly kind: "half-close"; readonly stream: number; readonly trailers: boolean }
+  | { readonly kind: "window"; readonly stream: number; readonly increment: number }
+  | { readonly kind: "settings"; readonly window: number; readonly frame: number; readonly table: number }
+  | { readonly kind: "ping" | "unknown" | "priority" };
+
+const cutsOf = fc.array(fc.nat(200), { maxLength: 3 });
+const anyStep: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ kind: fc.constant("open" as const), cuts: cutsOf, padding: fc.nat(20), priority: fc.boolean() }),
+  fc.record({ kind: fc.constant("message" as const), stream: fc.nat(5), bytes: fc.nat(300), cuts: cutsOf }),
+  fc.record({ kind: fc.constant("half-close" as const), stream: fc.nat(5), trailers: fc.boolean() }),
+  fc.record({ kind: fc.constant("window" as const), stream: fc.nat(6), increment: fc.integer({ min: 1, max: 5000 }) }),
+  fc.record({
+    kind: fc.constant("settings" as const),
+    window: fc.constantFrom(0, 1, 100, 65_535, 1_000_000),
+    frame: fc.constantFrom(16_384, 20_000),
+    table: fc.constantFrom(0, 100, 4096, 10_000),
+  }),
+  fc.record({ kind: fc.constantFrom("ping" as const, "unknown" as const, "priority" as const) }),
+);
+
+/** Parts of `bytes`, cut at some places. */
+function parts(bytes: Buffer, cuts: readonly number[]): Buffer[] {
+  const at = [0, ...cuts.map((cut) => Math.min(cut, bytes.length)).sort((a, b) => a - b), bytes.length];
+  return at.slice(1).map((end, index) => bytes.subarray(at[index], end));
+}
+
+/** A client that keeps to the rules: it writes steps as frames, and knows what it allows the server to send. */
+class Script {
+  readonly frames: Buffer[] = [Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0)])];
+  /** Bytes that each stream, and the connection (0), may be sent in all. */
+  readonly allowed = new Map<number, number>([[0, DEFAULT_WINDOW]]);
+  #window = DEFAULT_WINDOW;
+  readonly #ended = new Set<number>();
+  #opened = 0;
+
+  add(step: Step): void {
+    switch (step.kind) {
+      case "open":
+        return this.#open(step.cuts, step.padding, step.priority);
+      case "message":
+        return this.#message(step.stream, step.bytes, step.cuts);
+      case "half-close":
+        return this.#halfClose(step.stream, step.trailers);
+      case "window":
+        return this.#widen(step.stream === 0 ? 0 : step.stream * 2 - 1, step.increment);
+      case "settings":
+        return this.#settings(step.window, step.frame, step.table);
+      case "ping":
+        return void this.frames.push(frame(FRAME.ping, 0, 0, Buffer.alloc(8, 7)));
+      case "unknown":
+        return void this.frames.push(frame(200, 0xff, 0, Buffer.alloc(3)));
+      case "priority":
+        return void this.frames.push(frame(FRAME.priority, 0, 99, Buffer.alloc(5)));
+    }
+  }
+
+  /** Opens all windows and ends all requests, so that nothing waits. */
+  finish(): void {
+    for (let stream = 0; stream < this.#opened; stream++) this.#halfClose(stream, false);
+    for (const id of this.allowed.keys()) this.#widen(id, 10_000_000);
+  }
+
+  #open(cuts: readonly number[], padding: number, priority: boolean): void {
+    const id = 2 * this.#opened++ + 1;
+    const [first = HEAD, ...rest] = parts(HEAD, cuts);
+    const priorities = priority ? Buffer.from([0, 0, 0, 0, 16]) : Buffer.alloc(0);
+    const payload = Buffer.concat([Buffer.of(padding), priorities, first, Buffer.alloc(padding)]);
+    const flags = FLAG.padded | (priority ? FLAG.priority : 0) | (rest.length === 0 ? FLAG.endHeaders : 0);
+    const blocks = rest.map((part, index) =>
+      frame(FRAME.continuation, index === rest.length - 1 ? FLAG.endHeaders : 0, id, part),
+    );
+    this.frames.push(Buffer.concat([frame(FRAME.headers, flags, id, payload), ...blocks]));
+    this.allowed.set(id, this.#window);
+  }
+
+  #message(stream: number, bytes: number, cuts: readonly number[]): void {
+    const id = 2 * stream + 1;
+    if (stream >= this.#opened || this.#ended.has(id)) return;
+    for (const part of parts(framed(Buffer.alloc(bytes, stream + 1)), cuts)) {
+      const isPadded = part.length % 2 === 0;
+      const payload = isPadded ? Buffer.concat([Buffer.of(4), part, Buffer.alloc(4)]) : part;
+      this.frames.push(frame(FRAME.data, isPadded ? FLAG.padded : 0, id, payload));
+    }
+  }
+
+  #halfClose(stream: number, trailers: boolean): void {
+    const id = 2 * stream + 1;
+    if (stream >= this.#opened || this.#ended.has(id)) return;
+    this.#ended.add(id);
+    const block = encodeLiterals([{ name: "x-end", value: "1" }]);
+    const ends = FLAG.endHeaders | FLAG.endStream;
+    this.frames.push(trailers ? frame(FRAME.headers, ends, id, block) : frame(FRAME.data, FLAG.endStream, id));
+  }
+
+  #widen(id: number, increment: number): void {
+    const before = this.allowed.get(id);
+    if (before === undefined) return;
+    this.allowed.set(id, before + increment);
+    this.frames.push(frame(FRAME.windowUpdate, 0, id, uint32(increment)));
+  }
+
+  #settings(window: number, frameBytes: number, table: number): void {
+    for (const [id, before] of this.allowed) if (id !== 0) this.allowed.set(id, before + window - this.#window);
+    this.#window = window;
+    const settings = [
+      [SETTING.initialWindowSize, window],
+      [SETTING.maxFrameSize, frameBytes],
+      [SETTING.headerTableSize, table],
+    ] as const;
+    this.frames.push(frame(FRAME.settings, 0, 0, encodeSettings(settings)));
+  }
+}
+
+/** What a run of a script shows: events by call, and frames by stream as texts. */
+interface Outcome {
+  readonly calls: Journal;
+  readonly streams: ReadonlyMap<number, readonly string[]>;
+  readonly content: ReadonlyMap<number, number>;
+}
+
+function play(chunks: readonly Buffer[]): Outcome {
+  const calls: Journal = new Map();
+  const { socket, sent, arrive } = fakeSocket();
+  const methods = new Map([["/echo", echoing(calls)]]);
+  new Connection(socket, { methods, maxMessageBytes: 1_000_000, now: () => 0 });
+  for (const chunk of chunks) arrive(chunk);
+  socket.emit("close");
+  return { calls, ...read(sent) };
+}
+
+/** Reads what a server sent, and checks what a client may rely on in the order of a stream's frames. */
+function read(sent: readonly Buffer[]): Omit<Outcome, "calls"> {
+  const hpack = new HpackDecoder();
+  const streams = new Map<number, string[]>();
+  const content = new Map<number, number>();
+  const of = (id: number): string[] => streams.get(id) ?? streams.set(id, []).get(id)!;
+  const splitter = new FrameSplitter({
+    onFrame: (type, flags, id, payload) => {
+      const last = of(id).at(-1) ?? "";
+      if (type === FRAME.headers) {
+        const fields: string[] = [];
+        hpack.decode(payload, (name, value) => fields.push(`${name}=${value}`));
+        expect(last.startsWith("end")).toBe(false);
+        of(id).push(`${(flags & FLAG.endStream) === 0 ? "head" : "end"} ${fields.join(" ")}`);
+      } else if (id !== 0 && type === FRAME.windowUpdate) expect(last.startsWith("end")).toBe(false);
+      else if (id !== 0) of(id).push(`${type} ${payload.toString("hex")}`);
+    },
+    onData: (id, bytes) => {
+      const last = of(id).at(-1);
+      expect(last?.startsWith("head") === true || last === "content").toBe(true);
+      if (last !== "content") of(id).push("content");
+      content.set(id, (content.get(id) ?? 0) + bytes.length);
+    },
+  });
+  for (const bytes of sent) splitter.push(bytes);
+  return { streams, content };
+}
+
+const scripts = fc.array(anyStep, { minLength: 1, maxLength: 25 });
+
+test("where the bytes of a connection are cut changes neither what calls see nor what they are sent", () => {
+  fc.assert(
+    fc.property(scripts, fc.array(fc.nat(6000)), (steps, cuts) => {
+      const script = new Script();
+      for (const step of steps) script.add(step);
+      script.finish();
+      const bytes = Buffer.concat(script.frames);
+      const whole = play([bytes]);
+      expect(play(parts(bytes, cuts))).toEqual(whole);
+      expect(play(script.frames)).toEqual(whole);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test("no stream and no connection is sent more than its window at any moment", () => {
+  fc.assert(
+    fc.property(scripts, (steps) => {
+      const script = new Script();
+      // A smaller initial window takes back what is not used yet, not what was sent.
+      const most = new Map<number, number>();
+      for (const step of steps) {
+        script.add(step);
+        for (const [id, bytes] of script.allowed) most.set(id, Math.max(most.get(id) ?? 0, bytes));
+        const { content } = play(script.frames);
+        const total = [...content.values()].reduce((sum, bytes) => sum + bytes, 0);
+        expect(total).toBeLessThanOrEqual(most.get(0)!);
+        for (const [id, bytes] of content) expect(bytes).toBeLessThanOrEqual(most.get(id)!);
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("a smaller header table is confirmed before the first section after it, once", () => {
+  const script = new Script();
+  const shrink = { kind: "settings", window: 65_535, frame: 16_384, table: 0 } as const;
+  for (const step of [shrink, { kind: "open", cuts: [], padding: 0, priority: false } as const, shrink])
+    script.add(step);
+  script.finish();
+  const { socket, sent, arrive } = fakeSocket();
+  new Connection(socket, { methods: new Map([["/echo", echoing(new Map())]]), maxMessageBytes: 10, now: () => 0 });
+  arrive(Buffer.concat(script.frames));
+  const sections: number[] = [];
+  const splitter = new FrameSplitter({
+    onFrame: (type, _flags, _id, payload) => type === FRAME.headers && sections.push(payload[0]!),
+    onData: () => undefined,
+  });
+  for (const bytes of sent) splitter.push(bytes);
+  expect(sections[0]).toBe(0x20);
+  expect(sections.slice(1)).not.toContain(0x20);
+});
