@@ -466,25 +466,6 @@ describe("violations", () => {
         frame(FRAME.data, FLAG.endStream, 1, framed(Buffer.from("a"))),
       ]),
     ],
-    [
-      "pings without end",
-      onConnection(enhanceYourCalm),
-      Buffer.concat([
-        GREETING,
-        ...Array.from({ length: 130_000 }, () => frame(FRAME.ping, FLAG.ack, 0, Buffer.alloc(8))),
-      ]),
-    ],
-    [
-      "resets without end",
-      onConnection(enhanceYourCalm),
-      Buffer.concat([
-        GREETING,
-        ...Array.from({ length: 130_000 }, (_, index) => [
-          headers(2 * index + 1),
-          frame(FRAME.rstStream, 0, 2 * index + 1, uint32(8)),
-        ]).flat(),
-      ]),
-    ],
   ] as const)("%s", async (_name, expected, bytes) => {
     const { address, journal } = await start();
     expect(await errorOf(address, bytes)).toEqual(expected);

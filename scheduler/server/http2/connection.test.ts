@@ -4,7 +4,7 @@ import { expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { type Call, GRPC_STATUS, type Method } from "../transport.ts";
 import { Connection } from "./connection.ts";
-import { DEFAULT_WINDOW, FLAG, FRAME, FrameSplitter, PREFACE, SETTING, writeFrameHeader } from "./frames.ts";
+import { DEFAULT_WINDOW, FLAG, FRAME, FrameSplitter, H2_ERROR, PREFACE, SETTING, writeFrameHeader } from "./frames.ts";
 import { HpackDecoder, encodeLiterals } from "./hpack.ts";
 import { encodeSettings } from "./peer-settings.ts";
 
@@ -283,4 +283,36 @@ test("a smaller header table is confirmed before the first section after it, onc
   for (const bytes of sent) splitter.push(bytes);
   expect(sections[0]).toBe(0x20);
   expect(sections.slice(1)).not.toContain(0x20);
+});
+
+const FLOODS: readonly (readonly [string, (index: number) => Buffer])[] = [
+  ["pings", () => frame(FRAME.ping, FLAG.ack, 0, Buffer.alloc(8))],
+  ["settings", () => frame(FRAME.settings, 0, 0)],
+  [
+    "empty contents",
+    (index) => (index === 0 ? frame(FRAME.headers, FLAG.endHeaders, 1, HEAD) : frame(FRAME.data, 0, 1)),
+  ],
+  [
+    "streams that are reset at once",
+    (index) => {
+      const id = 2 * index + 1;
+      return Buffer.concat([frame(FRAME.headers, FLAG.endHeaders, id, HEAD), frame(FRAME.rstStream, 0, id, uint32(8))]);
+    },
+  ],
+];
+
+test.each(FLOODS)("%s without end are enough at some point, and no call is left", (_name, make) => {
+  const { socket, sent, arrive } = fakeSocket();
+  const calls: Journal = new Map();
+  new Connection(socket, { methods: new Map([["/echo", echoing(calls)]]), maxMessageBytes: 10, now: () => 0 });
+  arrive(Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0)]));
+  for (let index = 0; index < 110_000; index++) arrive(make(index));
+  const codes: number[] = [];
+  const splitter = new FrameSplitter({
+    onFrame: (type, _flags, _id, payload) => type === FRAME.goAway && codes.push(payload.readUInt32BE(4)),
+    onData: () => undefined,
+  });
+  for (const bytes of sent) splitter.push(bytes);
+  expect(codes).toEqual([H2_ERROR.enhanceYourCalm]);
+  expect([...calls.values()].filter((events) => events.join() !== "cancel")).toEqual([]);
 });
