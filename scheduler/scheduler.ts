@@ -13,6 +13,10 @@ import { startPoolWatch, startSelectorWatch } from "./datalayer/pool-watch.ts";
 import { createScrapeMetrics } from "./datalayer/scrape-metrics.ts";
 import { startScraper } from "./datalayer/scraper.ts";
 import { type DataLayerSettings, dataLayerSettings } from "./datalayer/settings.ts";
+import { FlowController, type FlowSetup } from "./flowcontrol/controller.ts";
+import { createFlowMetrics } from "./flowcontrol/flow-metrics.ts";
+import { createSaturation } from "./flowcontrol/saturation.ts";
+import { flowSetupOf } from "./flowcontrol/setup.ts";
 import type { Random } from "./framework/cycle.ts";
 import type { EndpointListener, Plugin } from "./framework/plugin.ts";
 import { SeededRandom } from "./framework/random.ts";
@@ -88,9 +92,12 @@ export async function createScheduler(settings: CoreSettings): Promise<Core> {
     originMs: performance.timeOrigin,
   });
   labelBudgetsOf(metrics).models.alwaysAdmit(() => policies?.rewrites().models ?? NO_REWRITES.models);
+  const pipeline = (): Pipeline => current().pipeline;
+  const flow = createFlowController(settings, store, pipeline, () => current().flow);
   const director = createDirector({
     store,
-    pipeline: () => current().pipeline,
+    pipeline,
+    admission: flow,
     metrics: schedulingMetricsOf(metrics),
     policies: policies ?? NO_POLICIES,
     logger: logger.child({ logger: "director" }),
@@ -115,9 +122,13 @@ export async function createScheduler(settings: CoreSettings): Promise<Core> {
       ["/debug/plugins", { about: "state of each plugin", render: () => current().pipeline.dump() }],
       ["/debug/plugins/state", { about: PLUGINS_PAGE, render: () => pluginStates(current(), new Date()) }],
     ]),
-    reload: (text) => live.load(text, take),
+    reload: (text) => {
+      live.load(text, take);
+      flow.wake();
+    },
     close: async () => {
       stopReports();
+      flow.close();
       current().stopScraper();
       await Promise.all([pool.close(), policies?.close()]);
     },
@@ -129,7 +140,26 @@ interface Running {
   readonly config: SchedulerConfig;
   readonly pipeline: Pipeline;
   readonly parsers: Parsers;
+  /** Undefined where requests do not wait in queues. */
+  readonly flow: FlowSetup | undefined;
   stopScraper(): void;
+}
+
+/** Queues in front of the decision, for configurations that have them. */
+function createFlowController(
+  settings: CoreSettings,
+  store: EndpointStore,
+  pipeline: () => Pipeline,
+  setup: () => FlowSetup | undefined,
+): FlowController {
+  const metrics = createFlowMetrics(settings.metrics, poolNameOf(settings));
+  const measure = createSaturation(store, pipeline, systemClock.now);
+  const saturation = (): number => {
+    const stages = measure();
+    metrics.saturation(stages);
+    return stages.effective;
+  };
+  return new FlowController({ setup, saturation, isEmpty: () => store.size === 0, metrics, clock: systemClock });
 }
 
 /** Makes what a configuration describes. Scraping goes on as it is unless its settings have changed. */
@@ -149,13 +179,14 @@ function runConfig(
   const options = { config, endpoints: store, random, logger, metrics, environment, metricsIntervalMs };
   const pipeline = createPipeline(kept === undefined ? options : { ...options, kept });
   const parsers = createParsers(config.parserTypes, (text) => logger.warn(text));
+  const flow = flowSetupOf(config, pipeline);
   if (before !== undefined && isDeepStrictEqual(sourcesOf(before.config), sourcesOf(config)))
-    return { ...before, config, pipeline, parsers };
+    return { ...before, config, pipeline, parsers, flow };
   const stopScraper = readsMetrics(config)
     ? startScraping({ ...settings, metrics: reusing(metrics) }, dataLayer, store, activity)
     : () => undefined;
   before?.stopScraper();
-  return { config, pipeline, parsers, stopScraper };
+  return { config, pipeline, parsers, flow, stopScraper };
 }
 
 const METRICS_SOURCES = ["metrics-data-source", "multicluster-metrics-data-source"];

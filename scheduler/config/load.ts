@@ -117,6 +117,8 @@ function resolve(
   checkParameterReferences(plugins, report);
   addProducers(plugins, report);
   if (!gates.flowControl && found.flowControl !== undefined) warnUngated(gatedSettings(found.flowControl), report);
+  if (gates.flowControl && flowControl.eviction)
+    report.warn("flowControl.enableEviction: accepted, has no effect: running requests are not ended for others");
   const handlerSpec = plugins.get(handler);
   return {
     plugins: plugins.all(),

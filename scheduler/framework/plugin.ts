@@ -137,6 +137,56 @@ export interface SaturationDetector {
   saturation(cycle: Cycle, slots: Int32Array, count: number): number;
 }
 
+/** A request that waits in a queue of flow control. */
+export interface QueuedRequest {
+  readonly id: string;
+  readonly fairnessId: string;
+  /** Higher is more important. */
+  readonly priority: number;
+  readonly headers: Headers;
+  readonly sizeBytes: number;
+  /** Monotonic ms. */
+  readonly receivedAtMs: number;
+  readonly enqueuedAtMs: number;
+  /** Longest wait in ms; 0: no limit. */
+  readonly ttlMs: number;
+}
+
+/** The waiting requests of one fairness id in one band: at least one. */
+export interface FlowView {
+  readonly id: string;
+  /** The next one by the band's order. */
+  readonly head: QueuedRequest;
+  readonly headKey: number;
+}
+
+/** All that waits at one priority. */
+export interface BandView {
+  readonly priority: number;
+  /** At least one. */
+  readonly flows: readonly FlowView[];
+  /** Monotonic ms. */
+  readonly nowMs: number;
+}
+
+/** Orders the requests of a flow. */
+export interface OrderingPolicy {
+  /** The lowest key goes first; of equal ones the one that came first. */
+  orderKey(request: QueuedRequest): number;
+}
+
+/** Chooses whose turn it is within a band. */
+export interface FairnessPolicy {
+  /** Index into `band.flows`. */
+  chooseFlow(band: BandView): number;
+}
+
+/** Limits how full the pool may be for each band to send requests. */
+export interface UsageLimitPolicy {
+  /** Writes a ceiling for each priority (the most important first) to `out`, which arrives filled with 1. */
+  ceilings(saturation: number, priorities: readonly number[], out: Float64Array): void;
+}
+
 /** Changes of the fleet, for plugins that keep state by slot. */
 export interface EndpointListener {
   onEndpointAdded(slot: number): void;
@@ -159,6 +209,9 @@ export interface Plugin
     Partial<PreRequest>,
     Partial<ResponseHooks>,
     Partial<SaturationDetector>,
+    Partial<OrderingPolicy>,
+    Partial<FairnessPolicy>,
+    Partial<UsageLimitPolicy>,
     Partial<EndpointListener> {
   /** True when `onResponseBody` has to see the chunks. */
   readonly wantsResponseBody?: boolean;
@@ -175,6 +228,8 @@ export interface PluginContext {
   readonly endpoints: EndpointColumns;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
+  /** Monotonic ms. */
+  readonly now: () => number;
   /** Between two readings of an endpoint's metrics while requests arrive, in ms. */
   readonly metricsIntervalMs: number;
   /** HTTP client for plugins that ask other services. */

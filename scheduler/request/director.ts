@@ -1,4 +1,5 @@
 import type { Decision, ProfileResult, SchedulingRequest } from "../framework/cycle.ts";
+import type { FlowController } from "../flowcontrol/controller.ts";
 import { type Logger, VERBOSITY } from "../../telemetry/log.ts";
 import type { EndpointStore } from "../datalayer/endpoint-store.ts";
 import type { SchedulingMetrics } from "../metrics/scheduling-metrics.ts";
@@ -27,6 +28,8 @@ export interface DirectorOptions {
   readonly now: () => number;
   /** Told the time of each request. Returns what to wait for until metrics are as fresh as configured; undefined: they are. */
   readonly onRequest?: (nowMs: number) => Promise<void> | undefined;
+  /** Lets requests through where the pipeline says that they wait in queues; absent: nobody waits. */
+  readonly admission?: Pick<FlowController, "admit" | "wake">;
   /** Where decisions are written down; default: one that keeps them for nobody. */
   readonly decisions?: DecisionLog;
   /** Whether decisions carry the totals of all candidates. */
@@ -84,7 +87,7 @@ export function createDirector(options: DirectorOptions): Director {
     cycle.span = span;
     const count = candidates.demand(subset, NO_CANDIDATES);
     cycle.begin(request, candidates.slots, count, record?.atMs ?? options.now(), prepared, record);
-    shed(pipeline);
+    if (!pipeline.queues) shed(pipeline);
     screen(pipeline);
   };
 
@@ -192,12 +195,7 @@ export function createDirector(options: DirectorOptions): Director {
   ): Promise<RoutingDecision> => {
     const prepared: unknown[] = [];
     for (const { at, index, plugin } of pipeline.preparers) {
-      try {
-        begin(pipeline, request, incoming, prepared);
-      } catch (error) {
-        decisions.refused(decisions.begin(request, store, options.now()), error, incoming.headers);
-        throw error;
-      }
+      noting(request, incoming, () => begin(pipeline, request, incoming, prepared));
       produce(pipeline, at, logger);
       try {
         prepared[index] = await plugin.prepare?.(pipeline.cycle, incoming.signal);
@@ -208,11 +206,41 @@ export function createDirector(options: DirectorOptions): Director {
     return decide(pipeline, request, incoming, prepared);
   };
 
+  /** Runs what may refuse a request before its decision, and writes the refusal down. */
+  const noting = <T>(request: ResolvedRequest, { headers }: IncomingRequest, run: () => T): T => {
+    try {
+      return run();
+    } catch (error) {
+      decisions.refused(decisions.begin(request, store, options.now()), error, headers);
+      throw error;
+    }
+  };
+
+  const proceed = (request: ResolvedRequest, incoming: IncomingRequest): RoutingDecision | Promise<RoutingDecision> => {
+    const pipeline = options.pipeline();
+    const { preparers } = pipeline;
+    return preparers.length === 0 ? decide(pipeline, request, incoming) : decideLater(pipeline, request, incoming);
+  };
+
+  /** Lets the request through, perhaps later: undefined where at once. */
+  const admitted = (request: ResolvedRequest, { receivedAtMs, signal }: IncomingRequest): Promise<void> | undefined => {
+    const { incomingModel: model, body } = request;
+    return options.admission?.admit({ ...request, model, sizeBytes: body.sizeBytes, receivedAtMs, signal });
+  };
+
   const handle = (incoming: IncomingRequest): RoutingDecision | Promise<RoutingDecision> => {
     const pipeline = options.pipeline();
     const request = resolve(incoming, pipeline);
-    const { preparers } = pipeline;
-    return preparers.length === 0 ? decide(pipeline, request, incoming) : decideLater(pipeline, request, incoming);
+    if (!pipeline.queues) return proceed(request, incoming);
+    const waited = noting(request, incoming, () => admitted(request, incoming));
+    if (waited === undefined) return proceed(request, incoming);
+    return waited.then(
+      () => proceed(request, incoming),
+      (error: unknown) =>
+        noting(request, incoming, () => {
+          throw error;
+        }),
+    );
   };
 
   /** Any endpoint of the subset. The decision is written down without a profile. */
@@ -243,6 +271,10 @@ export function createDirector(options: DirectorOptions): Director {
       // Nothing is compared: the pool is busy from now on, but nobody waits for it.
       void options.onRequest?.(options.now());
       return handleBodyless(request);
+    },
+    onComplete: (ticket, summary) => {
+      responseHooks.onComplete(ticket, summary);
+      options.admission?.wake();
     },
     get wantsResponseBody() {
       return options.pipeline().wantsResponseBody;

@@ -59,6 +59,10 @@ export interface Pipeline {
   readonly kept: Kept;
   /** Whether any instance follows the answers' bodies. */
   readonly wantsResponseBody: boolean;
+  /** Whether requests wait in queues while the pool is full, instead of being shed. */
+  readonly queues: boolean;
+  /** An instance by its name; throws where there is none. */
+  plugin(name: string): Plugin;
   /** Handle to data of a producer, for whoever looks at decisions from outside. */
   data<T>(key: DataKey<T>, producer: string): DataHandle<T>;
   /** State of each instance that shows some. */
@@ -94,6 +98,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     announced: config.plugins
       .map(({ type, name }) => ({ type, name, plugin: builder.plugin(name) }))
       .filter(({ plugin }) => plugin.preRequest !== undefined),
+    queues: config.gates.flowControl,
+    plugin: (name) => builder.plugin(name),
     kept: builder.kept,
     wantsResponseBody: plugins.some(({ wantsResponseBody }) => wantsResponseBody === true),
     data: (key, producer) => builder.data(key, producer),
@@ -137,8 +143,11 @@ class Builder {
   readonly #instances = new Map<string, Plugin>();
   readonly #recordIndexes = new Map<string, number>();
 
+  readonly #now: () => number;
+
   constructor(options: PipelineOptions) {
     this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
   }
 
   plugin(name: string): Plugin {
@@ -148,7 +157,7 @@ class Builder {
     const spec = this.#options.config.plugins[index];
     if (spec === undefined) throw new Error(`no plugin "${name}" in the configuration`);
     const made = spec.definition.create?.(spec.parameters, this.#context(spec, index)) ?? {};
-    instrument(made, spec, schedulingMetricsOf(this.#options.metrics), this.#options.now ?? (() => performance.now()));
+    instrument(made, spec, schedulingMetricsOf(this.#options.metrics), this.#now);
     this.#instances.set(name, made);
     return made;
   }
@@ -182,6 +191,7 @@ class Builder {
       logger: logger.child({ plugin: name }),
       metrics: reusing(metrics),
       environment,
+      now: this.#now,
       metricsIntervalMs,
       fetch,
       keep: (make) => this.#keep(spec, make),

@@ -2,6 +2,7 @@
 import { silentLogger } from "../../telemetry/log.ts";
 import { createMetricsRegistry, type MetricsRegistry } from "../../telemetry/metrics.ts";
 import { loadConfig } from "../../scheduler/config/load.ts";
+import type { SchedulerConfig } from "../../scheduler/config/types.ts";
 import { EndpointStore } from "../../scheduler/datalayer/endpoint-store.ts";
 import type { EndpointSample } from "../../scheduler/datalayer/sample.ts";
 import type { ProfileResult, SchedulingRequest, Ticket } from "../../scheduler/framework/cycle.ts";
@@ -92,19 +93,24 @@ export interface BenchOptions {
   readonly fetch?: typeof fetch;
   readonly environment?: Readonly<Record<string, string>>;
   readonly metricsIntervalMs?: number;
+  /** Monotonic ms; default: the process's clock. */
+  readonly now?: () => number;
+  /** A configuration that takes the place of one made for the plugin. */
+  readonly config?: SchedulerConfig;
   readonly profiles?: readonly Readonly<Record<string, unknown>>[];
 }
 
 /** Makes a plugin of a type from parameters, by way of the loader. */
 export function pluginOf(type: string, parameters?: unknown, options: BenchOptions = {}): Bench {
   const { pool = POOL, others = [], profiles, random = [] } = options;
-  const { config, errors } = loadConfig({
+  const made = loadConfig({
     apiVersion: "llm-d.ai/v1alpha1",
     kind: "EndpointPickerConfig",
     plugins: [{ type, ...(parameters === undefined ? {} : { parameters }) }, ...others],
     schedulingProfiles: profiles ?? [{ name: "default", plugins: [] }],
   });
-  if (config === undefined) throw new Error(JSON.stringify(errors));
+  const config = options.config ?? made.config;
+  if (config === undefined) throw new Error(JSON.stringify(made.errors));
   const store = storeOf(pool);
   const metrics = createMetricsRegistry();
   let drawn = 0;
@@ -116,6 +122,7 @@ export function pluginOf(type: string, parameters?: unknown, options: BenchOptio
     metrics,
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
     ...(options.environment === undefined ? {} : { environment: options.environment }),
+    ...(options.now === undefined ? {} : { now: options.now }),
     ...(options.metricsIntervalMs === undefined ? {} : { metricsIntervalMs: options.metricsIntervalMs }),
   });
   const { cycle } = pipeline;

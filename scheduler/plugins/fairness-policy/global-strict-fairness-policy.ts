@@ -1,5 +1,8 @@
 import { noParameters } from "../../framework/parameters.ts";
-import { definePlugin } from "../../framework/plugin.ts";
+import { definePlugin, type FlowView } from "../../framework/plugin.ts";
+
+const isSooner = (a: FlowView, b: FlowView): boolean =>
+  a.headKey < b.headKey || (a.headKey === b.headKey && a.head.enqueuedAtMs < b.head.enqueuedAtMs);
 
 /** Serves the most urgent request of all flows. */
 export const globalStrictFairnessPolicy = definePlugin({
@@ -8,5 +11,13 @@ export const globalStrictFairnessPolicy = definePlugin({
   stability: "beta",
   description: "Serves the most urgent request of all flows.",
   parameters: noParameters(),
-  handledBy: "flow control",
+  create: () => ({
+    chooseFlow: ({ flows }) => {
+      let best = 0;
+      flows.forEach((flow, index) => {
+        if (isSooner(flow, flows[best]!)) best = index;
+      });
+      return best;
+    },
+  }),
 });

@@ -7,7 +7,6 @@ export const priorityHoldbackPolicy = definePlugin({
   kinds: ["usage-limit-policy"],
   stability: "alpha",
   description: "Less urgent bands stop at a lower saturation.",
-  handledBy: "flow control",
   parameters: object(
     {
       minCeiling: required(number({ doc: "Limit of the least urgent band, < 1.", default: 0, min: 0, max: 1 })),
@@ -23,4 +22,15 @@ export const priorityHoldbackPolicy = definePlugin({
       },
     },
   ),
+  create: ({ minCeiling: min, maxCeiling: max, domain }) => ({
+    ceilings: (_, priorities, out) => {
+      const last = priorities.length - 1;
+      const [highest = 0, lowest = 0] = [priorities[0], priorities[last]];
+      priorities.forEach((priority, rank) => {
+        // 1 for the most urgent band, 0 for the least.
+        const place = domain === "rank" ? 1 - rank / last : (priority - lowest) / (highest - lowest);
+        out[rank] = last === 0 ? max : min + (max - min) * place;
+      });
+    },
+  }),
 });

@@ -7,6 +7,6 @@ export const staticUsageLimitPolicy = definePlugin({
   kinds: ["usage-limit-policy"],
   stability: "beta",
   description: "Bands send requests while the pool's saturation is below one limit.",
-  handledBy: "flow control",
   parameters: object({ threshold: number({ doc: "The limit.", default: 1, above: 0, max: 10 }) }),
+  create: ({ threshold }) => ({ ceilings: (_saturation, _priorities, out) => void out.fill(threshold) }),
 });
