@@ -38,3 +38,13 @@ test("a failing attempt is told with its number, and comes again", async () => {
   const again = await fuzz(target, { seed: 1, iterations: 1, maxMs: 10_000, first: first?.iteration ?? -1 });
   expect(again.failures).toHaveLength(1);
 });
+
+test("memory that stays is a failure", async () => {
+  let bytes = 0;
+  const target: Target = { name: "t", attempt: () => void (bytes += 1024 * 1024) };
+  const limits = { seed: 1, iterations: 100, maxMs: 10_000 };
+  const { failures, liveGrowthMiB } = await fuzz(target, { ...limits, liveBytes: () => bytes });
+  expect(liveGrowthMiB).toBeGreaterThan(80);
+  expect(failures.map(({ message }) => message)).toEqual([expect.stringContaining("live memory grew")]);
+  expect((await fuzz(target, { ...limits, liveBytes: () => 5 })).failures).toEqual([]);
+});

@@ -1,4 +1,6 @@
 import { parseArgs } from "node:util";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { listShared, readShared } from "../corpus.ts";
 import { type FuzzReport, fuzz, type Target } from "./fuzz.ts";
 import { bodyTarget, configTarget, decodeTarget, metricsTarget, streamTarget, usageTarget } from "./targets.ts";
@@ -33,6 +35,21 @@ const { values } = parseArgs({
   },
 });
 
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
+
+async function liveBytes(): Promise<number> {
+  // What holds memory outside of the heap lets go of it in the turn after its collection.
+  for (let turn = 0; turn < 3; turn++) {
+    collect();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+const signed = (value: number): string => `${value >= 0 ? "+" : ""}${value.toFixed(1)}`;
+
 function show({
   target,
   iterations,
@@ -41,6 +58,7 @@ function show({
   longestSeenMs,
   longestIteration,
   growthMiB,
+  liveGrowthMiB,
   perSecond,
 }: FuzzReport): string {
   const row = [
@@ -48,7 +66,7 @@ function show({
     `${iterations} attempts`,
     `${failures.length} failures`,
     `longest ${longestMs.toFixed(1)} ms (number ${longestIteration}), seen ${longestSeenMs.toFixed(1)} ms`,
-    `resident set ${growthMiB >= 0 ? "+" : ""}${growthMiB.toFixed(1)} MiB`,
+    `live memory ${signed(liveGrowthMiB)} MiB, resident set ${signed(growthMiB)} MiB`,
     `${Math.round(perSecond)}/s`,
   ].join("  ");
   return [row, ...failures.map(({ iteration, message }) => `  number ${iteration}: ${message}`)].join("\n");
@@ -62,6 +80,7 @@ else {
     iterations: Number(values.iterations),
     maxMs: Number(values.seconds) * 1000,
     first: Number(values.first),
+    liveBytes,
   };
   for (const name of names) {
     const create = TARGETS[name];
