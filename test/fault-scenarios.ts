@@ -25,7 +25,8 @@ const OWNER = {
 const names = childNames(NAMESPACE, NAME);
 
 const MODEL: JsonObject = { uri: "hf://meta-llama/Llama-3.1-8B-Instruct", name: "llama" };
-const PLAIN: JsonObject = { model: MODEL };
+/** The spec of scenarios that name none. */
+export const PLAIN: JsonObject = { model: MODEL };
 const ROUTED: JsonObject = { model: MODEL, router: { gateway: {}, route: {}, scheduler: {} } };
 
 /** What is wrong in one scenario, and the words by which the status has to name it. */
@@ -368,8 +369,8 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   "child denied": {
     fault: "admission-denied",
-    refused: ["Deployment", 403, 'admission webhook "gate.policy" denied the request: label team is missing'],
-    words: ["gate.policy", "label team is missing"],
+    refused: ["Deployment", 403, 'admission webhook "gate.policy.io" denied the request: label team is missing'],
+    words: ["gate.policy.io", "label team is missing"],
   },
   "webhook down": {
     fault: "webhook-down",
@@ -586,7 +587,6 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
 };
 
-/** A colon and an imperative. */
 /** The status that the operator writes for the service of a scenario. */
 export function statusOf(scenario: Scenario): JsonObject {
   const manifest: JsonObject = { metadata: { name: scenario.name ?? NAME }, spec: scenario.spec ?? PLAIN };

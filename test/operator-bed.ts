@@ -1,7 +1,9 @@
 import { DEFAULT_PRESET_PREFIX } from "../controllers/composition/presets.ts";
+import { asJson } from "../controllers/llminferenceservice/pass.ts";
 import { type Operator, startOperator } from "../controllers/operator.ts";
 import { customResourceDefinitions } from "../crds/definitions.ts";
 import { foreignDefinitions } from "../crds/foreign.ts";
+import { textAt } from "../crds/json.ts";
 import { type Clock, systemClock } from "../kube/clock.ts";
 import { type HttpKubeClient, createKubeClient } from "../kube/http-client.ts";
 import type { ClusterAccess } from "../kube/http-transport.ts";
@@ -71,13 +73,22 @@ const COMPARED: readonly Resource[] = [
   KINDS.ClusterRoleBinding,
 ];
 
-/** Starts a bed, on the embedded API server or on the one that `access` leads to. */
-export async function startBed(namespaces: readonly string[], access?: ClusterAccess): Promise<OperatorBed> {
+/** What a bed is made of besides namespaces. */
+export interface BedOptions {
+  /** The API server to use; default is an embedded one of its own. */
+  readonly access?: ClusterAccess;
+  /** Kinds of other projects that are not installed; default none. */
+  readonly without?: readonly string[];
+}
+
+/** Starts a bed with the namespaces. */
+export async function startBed(namespaces: readonly string[], options: BedOptions = {}): Promise<OperatorBed> {
+  const { access } = options;
   const server = access === undefined ? await createApiServer() : undefined;
   const reach = access ?? plainAccess(server!.url);
   const traffic = { answers: 0 };
   const client = createKubeClient(reach, { onAnswer: () => void traffic.answers++ });
-  await prepare(client, namespaces);
+  await prepare(client, namespaces, new Set(options.without));
   const collector = server === undefined ? undefined : await startGarbageCollector(client, silentLogger);
   return new Bed(reach, client, traffic, async () => {
     await collector?.close();
@@ -262,26 +273,46 @@ function outline({ apiVersion, kind, plural }: Resource): KubeObject {
   };
 }
 
-async function prepare(client: HttpKubeClient, namespaces: readonly string[]): Promise<void> {
+/** Definitions of every kind that services are made of; those of other projects as their releases have them. */
+export function bedDefinitions(): readonly KubeObject[] {
+  const ours = [...customResourceDefinitions(), ...foreignDefinitions()] as unknown as KubeObject[];
+  const known = new Set(ours.map(({ metadata }) => metadata.name));
+  return [
+    ...ours,
+    ...[...referenceDefinitions(), ...FURTHER.map(outline)].filter(({ metadata }) => !known.has(metadata.name)),
+  ];
+}
+
+/** The kind that a definition defines. */
+export function definedKind(definition: KubeObject): string {
+  return textAt(asJson(definition), "spec", "names", "kind") ?? "";
+}
+
+async function prepare(
+  client: HttpKubeClient,
+  namespaces: readonly string[],
+  without: ReadonlySet<string>,
+): Promise<void> {
   const create = async (object: KubeObject): Promise<void> => {
     await client.create(object, { fieldManager: FIELD_MANAGER }).catch((error: unknown) => {
       if (!isAlreadyExists(error)) throw error;
     });
   };
-  const ours = [...customResourceDefinitions(), ...foreignDefinitions()] as unknown as KubeObject[];
-  const known = new Set(ours.map(({ metadata }) => metadata.name));
-  const official = [...referenceDefinitions(), ...FURTHER.map(outline)].filter(
-    ({ metadata }) => !known.has(metadata.name),
-  );
-  for (const definition of [...ours, ...official]) await create(definition);
+  for (const definition of bedDefinitions()) if (!without.has(definedKind(definition))) await create(definition);
   for (const name of [SYSTEM_NAMESPACE, ...namespaces]) {
     await create({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
     await create({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace: name } });
   }
+  if (!without.has(KINDS.Gateway.kind)) await createGateway(client);
+}
+
+/** The default Gateway, with an address. */
+export async function createGateway(client: HttpKubeClient): Promise<void> {
   const key = { namespace: SYSTEM_NAMESPACE, name: GATEWAY };
   const listeners = [{ name: "http", protocol: "HTTP", port: 80, allowedRoutes: { namespaces: { from: "All" } } }];
   const { apiVersion, kind } = KINDS.Gateway;
-  await create({ apiVersion, kind, metadata: key, spec: { gatewayClassName: "test", listeners } });
+  const gateway = { apiVersion, kind, metadata: key, spec: { gatewayClassName: "test", listeners } };
+  await client.create(gateway, { fieldManager: FIELD_MANAGER });
   const status = { addresses: [{ type: "IPAddress", value: "203.0.113.10" }] };
   await client.patch(KINDS.Gateway, key, { type: "merge", body: { status } }, { subresource: "status" });
 }
