@@ -56,39 +56,43 @@ export function recordingView(view: ClusterView, tokens: Set<string>): ClusterVi
   };
 }
 
-const NOBODY: ReadonlySet<string> = new Set();
+/** A look-up, and the services that made it. */
+interface Entry {
+  readonly token: string;
+  readonly services: Set<string>;
+}
+
+const NONE: readonly Entry[] = [];
 
 /** Which services looked up what in their last pass: a change concerns exactly those. */
 export class Dependencies {
-  readonly #tokensByService = new Map<string, ReadonlySet<string>>();
-  readonly #servicesByToken = new Map<string, Set<string>>();
+  readonly #entries = new Map<string, Entry>();
+  readonly #entriesOf = new Map<string, readonly Entry[]>();
 
   /** Replaces what is noted for the service of that key; nothing forgets it. */
   set(service: string, tokens: ReadonlySet<string>): void {
-    const before = this.#tokensByService.get(service) ?? NOBODY;
-    for (const token of before) if (!tokens.has(token)) this.#drop(token, service);
-    for (const token of tokens) if (!before.has(token)) this.#file(token, service);
-    if (tokens.size === 0) this.#tokensByService.delete(service);
-    else this.#tokensByService.set(service, tokens);
+    const before = this.#entriesOf.get(service) ?? NONE;
+    const after = Array.from(tokens, (token) => this.#entry(token));
+    for (const { services } of after) services.add(service);
+    for (const { token, services } of before) {
+      if (tokens.has(token)) continue;
+      services.delete(service);
+      if (services.size === 0) this.#entries.delete(token);
+    }
+    if (after.length === 0) this.#entriesOf.delete(service);
+    else this.#entriesOf.set(service, after);
   }
 
   /** Keys of the services that looked up one of the tokens. */
   of(tokens: readonly string[]): ReadonlySet<string> {
-    const [first = "", ...rest] = tokens;
-    const services = this.#servicesByToken.get(first) ?? NOBODY;
-    if (rest.length === 0) return services;
-    return new Set([first, ...rest].flatMap((token) => [...(this.#servicesByToken.get(token) ?? NOBODY)]));
+    return new Set(tokens.flatMap((token) => [...(this.#entries.get(token)?.services ?? [])]));
   }
 
-  #file(token: string, service: string): void {
-    const services = this.#servicesByToken.get(token);
-    if (services === undefined) this.#servicesByToken.set(token, new Set([service]));
-    else services.add(service);
-  }
-
-  #drop(token: string, service: string): void {
-    const services = this.#servicesByToken.get(token);
-    services?.delete(service);
-    if (services?.size === 0) this.#servicesByToken.delete(token);
+  #entry(token: string): Entry {
+    const known = this.#entries.get(token);
+    if (known !== undefined) return known;
+    const entry = { token, services: new Set<string>() };
+    this.#entries.set(token, entry);
+    return entry;
   }
 }
