@@ -259,8 +259,14 @@ function inOrder(pass: Pass, children: readonly KubeObject[]): readonly KubeObje
   return [...children.filter(isFirst), ...children.filter((object) => !isFirst(object))];
 }
 
+/** In place of a certificate that is issued when it can name the address of its Service. */
+const UNISSUED: CertificateBundle = { certificate: "", privateKey: "", authority: "" };
+
 function planComposed(input: PlanInput, spec: JsonObject): Plan {
-  const pass = passOf(input, spec);
+  const whole = passOf(input, spec);
+  const service = { namespace: whole.namespace, name: whole.names.workloadService };
+  const addressed = whole.cluster.find(KINDS.Service, service) !== undefined;
+  const pass = addressed ? whole : { ...whole, issueCertificate: () => UNISSUED };
   const routing = routingOf(pass);
   const outcome = buildChildren(pass, routing);
   const children = inOrder(
@@ -268,14 +274,12 @@ function planComposed(input: PlanInput, spec: JsonObject): Plan {
     outcome.children.map(([object]) => object),
   );
   const replacements = replacementsOf(pass, children);
-  const service = { namespace: pass.namespace, name: pass.names.workloadService };
-  const addressed = pass.cluster.find(KINDS.Service, service) !== undefined;
   return {
     children,
     replacements,
     current: (object) => {
       const named = addressed || object.metadata.name !== pass.names.tlsSecret || object.kind !== KINDS.Secret.kind;
-      return named ? object : (buildTlsSecret(pass)[0] ?? object);
+      return named ? object : (buildTlsSecret(whole)[0] ?? object);
     },
     tellsAuthority: pass.global.ingress.enableTls && pass.cluster.serves(KINDS.BackendTLSPolicy),
     deletions: outcome.complete ? obsoleteChildren(pass, children) : [],

@@ -82,3 +82,21 @@ export function equalJson(a: Json | undefined, b: Json | undefined): boolean {
 export function timestamp(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }
+
+/** A copy that shares nothing; several times as fast as `structuredClone`, since JSON needs none of its care. */
+export function cloneJson<T extends Json>(value: T): T {
+  if (Array.isArray(value)) return value.map(cloneJson) as Json as T;
+  if (!isObject(value)) return value;
+  const copy: JsonObject = {};
+  for (const [key, item] of Object.entries(value)) {
+    if (key === "__proto__")
+      Object.defineProperty(copy, key, {
+        value: cloneJson(item),
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
+    else copy[key] = cloneJson(item);
+  }
+  return copy as Json as T;
+}

@@ -18,6 +18,7 @@ import type { KindRegistry, ServedKind } from "./kinds.ts";
 import { applyConfiguration, recordUpdate } from "./managed-fields.ts";
 import { bumpGeneration, carryMetadata, dropEmptyMetadata, stampNew, urlMismatch } from "./metadata.ts";
 import {
+  cloneJson,
   ensureMeta,
   equalJson,
   finalizersOf,
@@ -110,7 +111,7 @@ export class Resources {
 
   /** Stores a new object. Errors: 409 when it exists, 422, refusals of webhooks. */
   async create(target: Target, body: JsonObject, mode: WriteMode): Promise<JsonObject> {
-    const object = structuredClone(body);
+    const object = cloneJson(body);
     this.#checkUrl(target, object);
     refuseUndecodable(target.kind, object);
     if (textOf(metaOf(object)["resourceVersion"]) !== "")
@@ -124,10 +125,10 @@ export class Resources {
     refuseUndecodable(target.kind, body);
     const isMissing = this.store.get(target.kind.storage, storeKey(target)) === undefined;
     if (isMissing && target.subresource === "" && CREATED_BY_UPDATE.has(target.kind.storage))
-      return { object: await this.#create(target, structuredClone(body), mode, true), created: true };
+      return { object: await this.#create(target, cloneJson(body), mode, true), created: true };
     const replace = (): JsonObject => {
       this.#refuseUnconditional(target, body);
-      return structuredClone(body);
+      return cloneJson(body);
     };
     return { object: await this.#modify(target, mode, replace), created: false };
   }
@@ -144,12 +145,12 @@ export class Resources {
 
   /** Server-side apply; creates what does not exist. */
   async apply(target: Target, body: JsonObject, mode: WriteMode): Promise<Written> {
-    const applied = structuredClone(body);
+    const applied = cloneJson(body);
     ensureMeta(applied)["name"] ??= target.name;
     if (target.kind.namespaced) ensureMeta(applied)["namespace"] ??= target.namespace;
     this.#checkUrl(target, applied);
     if (metaOf(applied)["managedFields"] !== undefined) throw badRequest("metadata.managedFields must be nil");
-    const unknown = target.kind.structural.prune(structuredClone(applied));
+    const unknown = target.kind.structural.prune(cloneJson(applied));
     refuseUntyped(target.kind, applied, unknown, namespaceOf(body));
     const scoped = this.#appliedPart(target, applied);
     if (this.store.get(target.kind.storage, storeKey(target)) === undefined && target.subresource === "") {
@@ -338,7 +339,7 @@ export class Resources {
   ): Promise<JsonObject> {
     for (let attempt = 1; ; attempt++) {
       const { stored, current } = await this.#read(target);
-      const next = change(structuredClone(current));
+      const next = change(cloneJson(current));
       const expected = textOf(metaOf(next)["resourceVersion"]);
       if (expected !== "" && expected !== metaOf(current)["resourceVersion"]) throw outdated(subjectOf(target));
       const uid = textOf(metaOf(next)["uid"]);
@@ -426,7 +427,7 @@ function scopedTo(subresource: string, kind: ServedKind, current: JsonObject, ne
 
 /** The current object with the status of `next`; field ownership may change too. */
 function withStatus(current: JsonObject, next: JsonObject): JsonObject {
-  const result = structuredClone(current);
+  const result = cloneJson(current);
   if (next[STATUS] === undefined) delete result[STATUS];
   else result[STATUS] = next[STATUS];
   return result;
@@ -435,7 +436,7 @@ function withStatus(current: JsonObject, next: JsonObject): JsonObject {
 function withoutStatus(kind: ServedKind, current: JsonObject, next: JsonObject): JsonObject {
   if (!kind.hasStatus) return next;
   const { [STATUS]: _status, ...rest } = next;
-  return current[STATUS] === undefined ? rest : { ...rest, [STATUS]: structuredClone(current[STATUS]) };
+  return current[STATUS] === undefined ? rest : { ...rest, [STATUS]: cloneJson(current[STATUS]) };
 }
 
 function equalExceptOwnership(a: JsonObject, b: JsonObject): boolean {
