@@ -4,8 +4,9 @@ import { FIELD_MANAGER } from "../kube/apply.ts";
 import { type EventRecorder, createEventRecorder } from "../kube/events.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Clock } from "../kube/clock.ts";
-import { type Controller, type ControllerMetrics, startController } from "../kube/controller.ts";
-import { type Election, startElection } from "../kube/leader-election.ts";
+import { type Controller, startController } from "../kube/controller.ts";
+import type { ControllerMetrics } from "../kube/controller-metrics.ts";
+import { type Election, type ElectionMetrics, startElection } from "../kube/leader-election.ts";
 import type { ReflectorMetrics } from "../kube/reflector.ts";
 import { KINDS } from "../kube/resources.ts";
 import { migrateStorage } from "../kube/storage-migration.ts";
@@ -59,8 +60,9 @@ export interface OperatorOptions {
   readonly logger: Logger;
   readonly metrics?: ControllerMetrics;
   readonly watchMetrics?: ReflectorMetrics;
+  readonly electionMetrics?: ElectionMetrics;
   readonly wallMs?: () => number;
-  /** Time of repetitions of reconciles; default is the machine's. */
+  /** Time of the election and of repetitions of reconciles; default is the machine's. */
   readonly clock?: Clock;
 }
 
@@ -68,7 +70,7 @@ export interface OperatorOptions {
 export interface Operator {
   /** Whether the webhooks answer and the caches are complete. */
   readonly ready: boolean;
-  /** Whether it reconciles and has nothing to do: no object waits, not even for a repetition, or is being worked on. */
+  /** Whether it has nothing to do: no object waits, not even for a repetition, or is being worked on. */
   readonly idle: boolean;
   /** Port of the webhooks. */
   readonly webhookPort: number;
@@ -122,7 +124,7 @@ class RunningOperator implements Operator {
   }
 
   get idle(): boolean {
-    return this.#controllers.length > 0 && this.#controllers.every((controller) => controller.idle);
+    return this.#controllers.every((controller) => controller.idle);
   }
 
   get webhookPort(): number {
@@ -230,13 +232,15 @@ class RunningOperator implements Operator {
   }
 
   #lead(): void {
-    const { client, identity, settings, logger } = this.#options;
+    const { client, identity, settings, logger, clock, electionMetrics: metrics } = this.#options;
     if (identity === undefined) return this.#reconcile();
     const lease = { namespace: settings.systemNamespace, name: LEASE };
     this.#election = startElection(client, {
       lease,
       identity,
       logger,
+      clock,
+      metrics,
       onLead: (signal) => {
         this.#reconcile();
         signal.addEventListener("abort", () => void this.#closeControllers(), { once: true });

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import { createMetricsRegistry } from "../telemetry/metrics.ts";
 import { ManualClock } from "../test/manual-clock.ts";
-import { Controller, createControllerMetrics, type Reconcile, TerminalError } from "./controller.ts";
+import { Controller, type Reconcile, TerminalError } from "./controller.ts";
+import { createControllerMetrics } from "./controller-metrics.ts";
 import { KubeError, keyOf } from "./types.ts";
 
 function start(reconcile: Reconcile, workers = 1) {
@@ -53,7 +54,40 @@ describe("controller", () => {
     controller.enqueue("n/a");
     await clock.advance(10_000);
     expect(calls).toBe(1);
-    expect(await registry.render()).toContain('reconcile_total{controller="test",result="terminal"} 1');
+    const page = await registry.render();
+    expect(page).toContain('controller_runtime_reconcile_total{controller="test",result="error"} 1');
+    expect(page).toContain('controller_runtime_terminal_reconcile_errors_total{controller="test"} 1');
+    await controller.close();
+  });
+
+  test("its metrics have the names and meanings of controller-runtime's", async () => {
+    const work = Promise.withResolvers<void>();
+    const { controller, clock, registry } = start(() => work.promise.then(() => ({})));
+    for (const key of ["n/a", "n/a", "n/b"]) controller.enqueue(key);
+    await clock.advance(2_000);
+    controller.enqueue("n/a");
+    const during = await registry.render();
+    for (const sample of [
+      'workqueue_depth{name="test",controller="test"} 1',
+      'workqueue_adds_total{name="test",controller="test"} 3',
+      'workqueue_unfinished_work_seconds{name="test",controller="test"} 2',
+      'workqueue_longest_running_processor_seconds{name="test",controller="test"} 2',
+      'controller_runtime_active_workers{controller="test"} 1',
+      'controller_runtime_max_concurrent_reconciles{controller="test"} 1',
+    ])
+      expect(during).toContain(`${sample}\n`);
+    work.resolve();
+    await controller.whenIdle();
+    const after = await registry.render();
+    for (const sample of [
+      'workqueue_depth{name="test",controller="test"} 0',
+      'workqueue_queue_duration_seconds_sum{name="test",controller="test"} 2',
+      'workqueue_work_duration_seconds_count{name="test",controller="test"} 3',
+      'workqueue_retries_total{name="test",controller="test"} 0',
+      'controller_runtime_reconcile_total{controller="test",result="success"} 3',
+      'controller_runtime_active_workers{controller="test"} 0',
+    ])
+      expect(after).toContain(`${sample}\n`);
     await controller.close();
   });
 

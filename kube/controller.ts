@@ -1,6 +1,6 @@
 import { describeError, type Logger, silentLogger, VERBOSITY } from "../telemetry/log.ts";
-import type { Counter, Family, Gauge, Histogram, MetricsRegistry } from "../telemetry/metrics.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import type { ControllerMeter, ControllerMetrics, ReconcileOutcome } from "./controller-metrics.ts";
 import type { RateLimits } from "./rate-limiter.ts";
 import { isConflict, KubeError, keyOf, type ObjectKey, parseKey } from "./types.ts";
 import { WorkQueue } from "./workqueue.ts";
@@ -42,42 +42,6 @@ export interface ControllerOptions {
   readonly limits?: RateLimits;
 }
 
-/** Metrics under the names of controller-runtime, so that dashboards made for it go on working. */
-export interface ControllerMetrics {
-  readonly results: Family<Counter>;
-  readonly errors: Family<Counter>;
-  readonly seconds: Family<Histogram>;
-  readonly depth: Family<Gauge>;
-}
-
-const SECONDS_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
-
-/** Declares the metrics of all controllers of a process. */
-export function createControllerMetrics(registry: MetricsRegistry): ControllerMetrics {
-  const labels = ["controller"];
-  return {
-    results: registry.counter({
-      name: "controller_runtime_reconcile_total",
-      help: "Total number of reconciliations per controller",
-      labels: [...labels, "result"],
-    }),
-    errors: registry.counter({
-      name: "controller_runtime_reconcile_errors_total",
-      help: "Total number of reconciliation errors per controller",
-      labels,
-    }),
-    seconds: registry.histogram({
-      name: "controller_runtime_reconcile_time_seconds",
-      help: "Length of time per reconciliation per controller",
-      labels,
-      buckets: SECONDS_BUCKETS,
-    }),
-    depth: registry.gauge({ name: "workqueue_depth", help: "Current depth of workqueue", labels: ["name"] }),
-  };
-}
-
-type Result = "success" | "requeue_after" | "error" | "terminal";
-
 /** A queue of keys and the workers that reconcile them. */
 export class Controller {
   readonly #options: ControllerOptions;
@@ -86,20 +50,21 @@ export class Controller {
   readonly #queue: WorkQueue;
   readonly #abort = new AbortController();
   readonly #idleWaiters: (() => void)[] = [];
+  readonly #meter: ControllerMeter | undefined;
   #workers: Promise<unknown> | undefined;
 
   constructor(options: ControllerOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#logger = (options.logger ?? silentLogger).child({ controller: options.name });
-    const { limits } = options;
-    this.#queue = new WorkQueue({ clock: this.#clock, ...(limits === undefined ? {} : { limits }) });
+    const { name, limits, workers = 1 } = options;
+    this.#meter = options.metrics?.of(name, workers);
+    this.#queue = new WorkQueue({ clock: this.#clock, limits, meter: this.#meter?.queue });
   }
 
   /** Adds an object to the queue; adding it twice costs one reconcile. Urgent ones go before all others. */
   enqueue(key: ObjectKey | string, urgent = false): void {
     this.#queue.add(typeof key === "string" ? key : keyOf(key), urgent);
-    this.#showDepth();
   }
 
   /** Adds an object after a time. */
@@ -132,7 +97,6 @@ export class Controller {
 
   async #work(): Promise<void> {
     for (let key = await this.#queue.get(); key !== undefined; key = await this.#queue.get()) {
-      this.#showDepth();
       if (!this.#abort.signal.aborted) await this.#reconcile(key);
       this.#queue.done(key);
       if (this.#queue.idle) for (const resolve of this.#idleWaiters.splice(0)) resolve();
@@ -143,13 +107,12 @@ export class Controller {
     const startedAt = this.#clock.now();
     const { name, namespace } = parseKey(key);
     const logger = this.#logger.child({ namespace, name });
-    const result = await this.#outcome(key, logger);
-    const { metrics, name: controller } = this.#options;
-    metrics?.results.labels(controller, result).inc();
-    metrics?.seconds.labels(controller).observe((this.#clock.now() - startedAt) / 1000);
+    const end = this.#meter?.begin();
+    const outcome = await this.#outcome(key, logger);
+    end?.(outcome, this.#clock.now() - startedAt);
   }
 
-  async #outcome(key: string, logger: Logger): Promise<Result> {
+  async #outcome(key: string, logger: Logger): Promise<ReconcileOutcome> {
     try {
       const { requeueAfterMs } = await this.#options.reconcile(parseKey(key), { signal: this.#abort.signal, logger });
       this.#queue.forget(key);
@@ -161,9 +124,8 @@ export class Controller {
     }
   }
 
-  #failed(key: string, error: unknown, logger: Logger): Result {
+  #failed(key: string, error: unknown, logger: Logger): ReconcileOutcome {
     if (this.#abort.signal.aborted) return "error";
-    this.#options.metrics?.errors.labels(this.#options.name).inc();
     if (error instanceof TerminalError) {
       this.#queue.forget(key);
       logger.error("reconcile failed for good", { error });
@@ -180,10 +142,6 @@ export class Controller {
     const asked = error instanceof KubeError ? error.retryAfterSeconds : undefined;
     if (asked === undefined) this.#queue.addRateLimited(key);
     else this.#queue.addAfter(key, asked * 1000);
-  }
-
-  #showDepth(): void {
-    this.#options.metrics?.depth.labels(this.#options.name).set(this.#queue.length);
   }
 }
 

@@ -1,4 +1,5 @@
 import { describeError, type Logger } from "../telemetry/log.ts";
+import type { Family, Gauge, MetricsRegistry } from "../telemetry/metrics.ts";
 import type { KubeClient } from "./client.ts";
 import { type Clock, pause, systemClock } from "./clock.ts";
 import { KINDS } from "./resources.ts";
@@ -24,6 +25,19 @@ export interface ElectionOptions {
   readonly clock?: Clock | undefined;
   /** Wall clock in ms, for the times written into the Lease only. */
   readonly wallMs?: (() => number) | undefined;
+  readonly metrics?: ElectionMetrics | undefined;
+}
+
+/** Whether this process leads, by name of the Lease. */
+export interface ElectionMetrics {
+  readonly leading: Family<Gauge>;
+}
+
+/** Declares the metrics of elections, under client-go's name. */
+export function createElectionMetrics(registry: MetricsRegistry): ElectionMetrics {
+  const help =
+    "Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 indicates master.";
+  return { leading: registry.gauge({ name: "leader_election_master_status", help, labels: ["name"] }) };
 }
 
 /** A running candidacy. */
@@ -65,6 +79,7 @@ class Candidate implements Election {
     this.#client = client;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#show(0);
     this.#loop = this.#run();
   }
 
@@ -167,6 +182,7 @@ class Candidate implements Election {
     this.#cancelFence = this.#clock.after(leftMs, () => this.#lose("the Lease could not be renewed in time"));
     if (this.#lead !== undefined) return;
     this.#lead = new AbortController();
+    this.#show(1);
     this.#options.logger.info("leading", { lease: this.#options.lease.name, identity: this.#options.identity });
     this.#options.onLead(this.#lead.signal);
   }
@@ -176,6 +192,11 @@ class Candidate implements Election {
     this.#options.logger.info("no longer leading", { lease: this.#options.lease.name, why });
     this.#lead?.abort(new Error(why));
     this.#lead = undefined;
+    this.#show(0);
+  }
+
+  #show(leading: 0 | 1): void {
+    this.#options.metrics?.leading.labels(this.#options.lease.name).set(leading);
   }
 
   /** RFC 3339 with microseconds (MicroTime). */

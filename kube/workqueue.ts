@@ -1,10 +1,12 @@
 import { type Clock, systemClock } from "./clock.ts";
+import type { QueueMeter } from "./controller-metrics.ts";
 import { DEFAULT_RATE_LIMITS, RateLimiter, type RateLimits } from "./rate-limiter.ts";
 
 /** What a work queue takes; all parts are optional. */
 export interface WorkQueueOptions {
   readonly clock?: Clock;
-  readonly limits?: RateLimits;
+  readonly limits?: RateLimits | undefined;
+  readonly meter?: QueueMeter | undefined;
 }
 
 interface Delayed {
@@ -19,10 +21,12 @@ interface Delayed {
 export class WorkQueue {
   readonly #clock: Clock;
   readonly #limiter: RateLimiter;
-  /** Ready keys in order, urgent ones first; none of them is being worked on, and none is in both. */
-  readonly #urgent = new Set<string>();
-  readonly #ready = new Set<string>();
-  readonly #processing = new Set<string>();
+  readonly #meter: QueueMeter | undefined;
+  /** Ready keys in order and since when, urgent ones first; none of them is being worked on, and none is in both. */
+  readonly #urgent = new Map<string, number>();
+  readonly #ready = new Map<string, number>();
+  /** Keys that are being worked on, and since when. */
+  readonly #processing = new Map<string, number>();
   /** Keys added while they were being worked on, and whether they are urgent. */
   readonly #again = new Map<string, boolean>();
   readonly #delayed = new Map<string, Delayed>();
@@ -32,6 +36,8 @@ export class WorkQueue {
   constructor(options: WorkQueueOptions = {}) {
     this.#clock = options.clock ?? systemClock;
     this.#limiter = new RateLimiter(this.#clock.now(), options.limits ?? DEFAULT_RATE_LIMITS);
+    this.#meter = options.meter;
+    this.#meter?.onCollect(() => [...this.#processing.values()].map((since) => this.#clock.now() - since));
   }
 
   /** Keys that are ready. */
@@ -50,6 +56,7 @@ export class WorkQueue {
    */
   add(key: string, urgent = false): void {
     if (this.#shutDown) return;
+    if (!this.#isKnown(key)) this.#meter?.added();
     if (this.#processing.has(key)) this.#again.set(key, urgent || this.#again.get(key) === true);
     else this.#makeReady(key, urgent);
   }
@@ -71,6 +78,7 @@ export class WorkQueue {
 
   /** Adds a key after its back-off, which grows until `forget`. */
   addRateLimited(key: string): void {
+    this.#meter?.retried();
     this.addAfter(key, this.#limiter.delay(key, this.#clock.now()));
   }
 
@@ -86,7 +94,7 @@ export class WorkQueue {
 
   /** The next key, as soon as there is one; call `done` with it later. Undefined once shut down and drained. */
   get(): Promise<string | undefined> {
-    const key = this.#urgent.values().next().value ?? this.#ready.values().next().value;
+    const key = this.#urgent.keys().next().value ?? this.#ready.keys().next().value;
     if (key !== undefined) return Promise.resolve(this.#handOut(key));
     if (this.#shutDown) return Promise.resolve(undefined);
     return new Promise((resolve) => this.#waiters.push(resolve));
@@ -94,7 +102,10 @@ export class WorkQueue {
 
   /** Ends the work on a key. */
   done(key: string): void {
-    if (!this.#processing.delete(key)) return;
+    const since = this.#processing.get(key);
+    if (since === undefined) return;
+    this.#processing.delete(key);
+    this.#meter?.worked(this.#clock.now() - since);
     const urgent = this.#again.get(key);
     if (urgent === undefined) return;
     this.#again.delete(key);
@@ -109,18 +120,28 @@ export class WorkQueue {
     for (const waiter of this.#waiters.splice(0)) waiter(undefined);
   }
 
+  /** Whether the key is to be handed out anyway. */
+  #isKnown(key: string): boolean {
+    return this.#urgent.has(key) || this.#ready.has(key) || this.#again.has(key);
+  }
+
   #makeReady(key: string, urgent: boolean): void {
+    const since = this.#urgent.get(key) ?? this.#ready.get(key) ?? this.#clock.now();
     if (urgent) this.#ready.delete(key);
-    if (urgent) this.#urgent.add(key);
-    else if (!this.#urgent.has(key)) this.#ready.add(key);
+    if (urgent || this.#urgent.has(key)) this.#urgent.set(key, since);
+    else this.#ready.set(key, since);
+    this.#meter?.depth(this.length);
     const waiter = this.#waiters.shift();
     if (waiter !== undefined) waiter(this.#handOut(key));
   }
 
   #handOut(key: string): string {
+    const now = this.#clock.now();
+    this.#meter?.waited(now - (this.#urgent.get(key) ?? this.#ready.get(key) ?? now));
     this.#urgent.delete(key);
     this.#ready.delete(key);
-    this.#processing.add(key);
+    this.#processing.set(key, now);
+    this.#meter?.depth(this.length);
     return key;
   }
 }

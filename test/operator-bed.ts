@@ -23,10 +23,20 @@ type OnAnswer = (method: string, path: string, status: number) => void;
 
 /** One answered request of the operator. */
 export interface Answered {
+  /** Identity of the operator. */
+  readonly by: string | undefined;
   readonly method: string;
   /** Path with query. */
   readonly path: string;
   readonly status: number;
+}
+
+/** What operators of a bed differ in. */
+export interface BedOperatorOptions {
+  /** Takes part in leader election under that name; default is to lead without. */
+  readonly identity?: string;
+  /** Time of the election and of repetitions; default is the machine's, and without election a hundred times as fast. */
+  readonly clock?: Clock;
 }
 
 /** An operator of a bed. */
@@ -45,7 +55,7 @@ export interface OperatorBed {
   /** Everything that operators were answered so far. */
   readonly answered: Answered[];
   /** Starts an operator in this process, whose wall clock stands still so that what it writes can be compared. */
-  start(options?: { readonly identity?: string }): Promise<BedOperator>;
+  start(options?: BedOperatorOptions): Promise<BedOperator>;
   /** Resolves when operators sent nothing for `quietMs`. Rejects after half a minute. */
   quiet(quietMs?: number): Promise<void>;
   /** Resolves when operators are idle and nothing is under way any more. Rejects after half a minute. */
@@ -130,7 +140,7 @@ class MortalOperator implements BedOperator {
     });
   }
 
-  async start(identity: string | undefined): Promise<void> {
+  async start({ identity, clock }: BedOperatorOptions): Promise<void> {
     this.#operator = await startOperator({
       client: this.#client,
       settings: { systemNamespace: SYSTEM_NAMESPACE, clusterDomain: "cluster.local", wildcardHostname: "inference" },
@@ -141,7 +151,7 @@ class MortalOperator implements BedOperator {
       identity,
       logger: silentLogger,
       wallMs: () => NOW_MS,
-      clock: HURRIED,
+      clock: clock ?? (identity === undefined ? HURRIED : systemClock),
     });
   }
 
@@ -204,10 +214,11 @@ class Bed implements OperatorBed {
     this.#close = close;
   }
 
-  async start({ identity }: { readonly identity?: string } = {}): Promise<BedOperator> {
-    const onAnswer: OnAnswer = (method, path, status) => void this.answered.push({ method, path, status });
+  async start(options: BedOperatorOptions = {}): Promise<BedOperator> {
+    const by = options.identity;
+    const onAnswer: OnAnswer = (method, path, status) => void this.answered.push({ by, method, path, status });
     const operator = new MortalOperator(this.#access, onAnswer, () => void this.#operators.delete(operator));
-    await operator.start(identity);
+    await operator.start(options);
     await publishWebhooks(this.client, operator.webhookPort);
     this.#operators.add(operator);
     return operator;

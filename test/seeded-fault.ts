@@ -22,7 +22,7 @@ const USER = { fieldManager: "user" };
 const SERVICE = KINDS.LLMInferenceService;
 
 /** Whether a False condition has a reason of the fault and all the words. */
-export function names(conditions: readonly Condition[], { fault, words }: Pick<Scenario, "fault" | "words">): boolean {
+export function tells(conditions: readonly Condition[], { fault, words }: Pick<Scenario, "fault" | "words">): boolean {
   const reasons: readonly string[] = FAULTS[fault].reasons;
   return conditions.some(
     ({ status, reason = "", message = "" }) =>
@@ -103,7 +103,7 @@ export class SeededFault {
       const conditions = parseConditions((service["status"] as JsonObject | undefined)?.["conditions"]);
       const ready = conditions.filter(({ type }) => type === "Ready");
       const named =
-        names(conditions, this.#scenario) && this.#scenario.words.every((word) => ready[0]?.message?.includes(word));
+        tells(conditions, this.#scenario) && this.#scenario.words.every((word) => ready[0]?.message?.includes(word));
       const ms = performance.now() - startedAt;
       if (named || ms > LIMIT_MS) return { ms, conditions, named };
       await pauseMs(20);

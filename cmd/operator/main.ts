@@ -2,7 +2,8 @@ import { hostname } from "node:os";
 import { randomUUID } from "node:crypto";
 import { DEFAULT_PRESET_PREFIX } from "../../controllers/composition/presets.ts";
 import { startOperator } from "../../controllers/operator.ts";
-import { createControllerMetrics } from "../../kube/controller.ts";
+import { createControllerMetrics } from "../../kube/controller-metrics.ts";
+import { createElectionMetrics } from "../../kube/leader-election.ts";
 import { createReflectorMetrics } from "../../kube/reflector.ts";
 import { countAnswers, createKubeClient, loadKubeConfig } from "../../kube/http-client.ts";
 import { createLogger, describeError } from "../../telemetry/log.ts";
@@ -45,6 +46,7 @@ try {
     logger,
     metrics: createControllerMetrics(registry),
     watchMetrics: createReflectorMetrics(registry),
+    electionMetrics: createElectionMetrics(registry),
   });
   ready = () => operator.ready;
   logger.info("operator started", { namespace: options.settings.systemNamespace, webhooks: options.webhook.port });

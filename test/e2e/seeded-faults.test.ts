@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { PLAIN, SCENARIOS, type Scenario } from "../fault-scenarios.ts";
-import { type OperatorBed, startBed } from "../operator-bed.ts";
-import { SeededFault, type Told } from "../seeded-fault.ts";
+import { parseConditions } from "../../controllers/status/conditions.ts";
+import type { JsonObject } from "../../crds/schema/types.ts";
+import { KINDS, type Resource } from "../../kube/resources.ts";
+import { NAME, PLAIN, SCENARIOS, type Scenario } from "../fault-scenarios.ts";
+import { type OperatorBed, bedDefinitions, createGateway, definedKind, startBed } from "../operator-bed.ts";
+import { SeededFault, type Told, tells } from "../seeded-fault.ts";
+import { until } from "./process.ts";
 import { type PolicyWebhook, startPolicyWebhook } from "../policy-webhook.ts";
 
 /** Asks for a pool, but for nothing of the Gateway API. */
@@ -48,6 +52,31 @@ describe("in a cluster without optional APIs", () => {
   afterAll(async () => await bed?.close());
 
   test.each(BARE.map(([what]) => what))("%s", (what) => expect(told.get(what)).toMatchObject({ named: true }));
+
+  test("each service gets what it lacks once the API is there, without a restart", async () => {
+    for (const definition of bedDefinitions())
+      if (OPTIONAL.includes(definedKind(definition))) await bed.client.create(definition);
+    await createGateway(bed.client);
+    const wanted: Readonly<Record<string, Resource>> = {
+      "Gateway API absent": KINDS.HTTPRoute,
+      "pool CRD absent": KINDS.InferencePool,
+      "LWS CRD absent": KINDS.LeaderWorkerSet,
+      "KEDA CRD absent": KINDS.ScaledObject,
+    };
+    await until("the children of kinds that came later", async () => {
+      const lists = BARE.map(([what], index) => bed.client.list(wanted[what]!, { namespace: `ml-${index}` }));
+      return (await Promise.all(lists)).every(({ items }) => items.length > 0);
+    });
+    const services = BARE.map((_, index) =>
+      bed.client.get(KINDS.LLMInferenceService, { namespace: `ml-${index}`, name: NAME }),
+    );
+    await bed.rest();
+    for (const [index, service] of (await Promise.all(services)).entries()) {
+      const [, { fault, words }] = BARE[index]!;
+      const { conditions } = service["status"] as JsonObject;
+      expect(tells(parseConditions(conditions), { fault, words })).toBe(false);
+    }
+  }, 30_000);
 });
 
 describe("a running operator names the fault within five seconds", () => {
