@@ -21,7 +21,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   top: { summary: "show the endpoints of services, their load and how often they are picked", run: top },
   doctor: { summary: "name what is wrong in a cluster, why, and what to do", run: doctor },
   render: { summary: "show what the operator makes of services, and what a change changes", run: render },
-  presets: { summary: "write the presets of this version as YAML", run: presets },
+  presets: { summary: "write the presets of this version as YAML, or list who uses those of a cluster", run: presets },
   lint: { summary: "find everything that is wrong in manifests", run: runLint },
   crds: { summary: "write the CustomResourceDefinitions as YAML", run: crds },
   help: { summary: "show this text", run: help },
