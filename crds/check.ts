@@ -1,6 +1,7 @@
 import { convert } from "./conversion.ts";
 import { GROUP, OBJECT_SCHEMAS, type OurKind, STORAGE_VERSION } from "./definitions.ts";
 import { textAt } from "./json.ts";
+import { QUANTITY_PATTERN } from "./outline.ts";
 import type { RuleEngine } from "./schema/nodes.ts";
 import { type Structural, createStructural } from "./schema/structural.ts";
 import type { FieldError, JsonObject, JsonSchema } from "./schema/types.ts";
@@ -31,6 +32,12 @@ export function createStructurals(rules: RuleEngine): (object: JsonObject) => St
   };
 }
 
+const NO_QUANTITY = `should match '${QUANTITY_PATTERN}'`;
+
+/** An error in words: what a quantity looks like says more by example than by its pattern. */
+const readable = (error: FieldError): FieldError =>
+  error.message.endsWith(NO_QUANTITY) ? { ...error, message: "must be a quantity such as 500m or 2Gi" } : error;
+
 /**
  * A check of everything that can be told from an object alone: its schema with rules, and what its fields say about each
  * other. All errors come at once; of two about one field that of the fields' check, which knows the remedy.
@@ -42,7 +49,7 @@ export function createObjectCheck(rules: RuleEngine): ObjectCheck {
     const bySchema = structuralOf(object)?.validate(object, before) ?? [];
     const { errors, warnings } = checkFields(object, old);
     const told = new Set(errors.map(({ path }) => path));
-    return { errors: [...bySchema.filter(({ path }) => !told.has(path)), ...errors], warnings };
+    return { errors: [...bySchema.filter(({ path }) => !told.has(path)).map(readable), ...errors], warnings };
   };
 }
 

@@ -84,7 +84,11 @@ function readLine(text: string): Line {
 
 const QUANTITY: JsonSchema = { "x-kubernetes-int-or-string": true, anyOf: [{ type: "integer" }, { type: "string" }] };
 
-/** Scalars by name; a quantity has the pattern that Kubernetes gives it. */
+/** What a quantity looks like, by Kubernetes. */
+export const QUANTITY_PATTERN =
+  "^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))))?$";
+
+/** Scalars by name. */
 const SCALARS: Definitions = {
   string: { type: "string" },
   int: { type: "integer", format: "int32" },
@@ -96,8 +100,7 @@ const SCALARS: Definitions = {
   intOrString: QUANTITY,
   quantity: {
     ...QUANTITY,
-    pattern:
-      "^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))))?$",
+    pattern: QUANTITY_PATTERN,
   },
   any: { "x-kubernetes-preserve-unknown-fields": true },
 };

@@ -299,12 +299,21 @@ const TEMPLATED = ["PodSpec", "HTTPRouteSpec", "InferencePoolSpec"];
 const STORED_POOL = "InferencePoolSpec";
 
 /**
- * Of the foreign parts, defaults are left to the API server of the children, and nothing of a pool is required: what is
- * written here is merged over presets, and a value that nobody wrote would hide theirs.
+ * A route without the default of its rules, which would replace those of the preset. The defaults within a rule replace
+ * nothing: rules are given as a whole.
+ */
+function withoutRules(route: JsonSchema): JsonSchema {
+  const { default: _rules, ...rules } = route.properties!["rules"]!;
+  return { ...route, properties: { ...route.properties, rules } };
+}
+
+/**
+ * Of the foreign parts, what is merged over presets has no defaults, and nothing of a pool is required: a value that nobody
+ * wrote would hide theirs.
  */
 function definitions(poolSpec: string, templated: boolean): Definitions {
   const found: Record<string, JsonSchema> = { ...POD_DEFINITIONS, ...GATEWAY_DEFINITIONS };
-  found["HTTPRouteSpec"] = withoutKeywords(GATEWAY_DEFINITIONS["HTTPRouteSpec"]!, ["default"]);
+  found["HTTPRouteSpec"] = withoutRules(GATEWAY_DEFINITIONS["HTTPRouteSpec"]!);
   found["InferencePoolSpec"] = partial(GATEWAY_DEFINITIONS[poolSpec]!);
   // Described once, in the stored version: the definition has to stay below the 1.5 MiB that etcd takes.
   if (poolSpec !== STORED_POOL) found["PodSpec"] = withoutKeywords(found["PodSpec"]!, ["description"]);

@@ -36,11 +36,7 @@ const DEFAULTS: readonly (readonly [RegExp, Json])[] = [
   [/\.fallback\.behavior$/, "static"],
   [/\.appProtocol$/, "http"],
   [/\.endpointPickerRef\.failureMode$/, "FailClose"],
-  [/(Ref|Refs\[\d+\])\.group$/, ""],
-  [/(Ref|Refs\[\d+\])\.kind$/, "Service"],
-  [/\.backendRefs\[\d+\]\.weight$/, 1],
-  [/\.matches\[\d+\]\.path$/, { type: "PathPrefix", value: "/" }],
-  [/\.rules\[\d+\]\.matches$/, [{ path: { type: "PathPrefix", value: "/" } }]],
+  [/\.endpointPickerRef\.group$/, ""],
 ];
 
 /** Fields that a Go client writes although they are empty. */

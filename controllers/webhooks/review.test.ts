@@ -82,6 +82,17 @@ describe("defaulting", () => {
     expect(JSON.stringify(patch)).toContain('"internal.serving.kserve.io/localmodel":"c"');
   });
 
+  test("tells what a quantity looks like", () => {
+    const resources = { limits: { cpu: "one" } };
+    const answer = defaultService(
+      request(service({ template: { containers: [{ name: "main", resources }] } })),
+      context,
+    );
+    expect(textAt(answer, "status", "message")).toContain(
+      `limits.cpu: Invalid value: "one": must be a quantity such as 500m or 2Gi`,
+    );
+  });
+
   test("leaves a complete service alone", () => {
     expect(defaultService(request(service({ model: { uri: "hf://a/b", name: "m" } })), context)).toEqual({
       allowed: true,
