@@ -34,9 +34,16 @@ async function run(
   ...args: readonly string[]
 ): Promise<{ code: number; out: string; err: string }> {
   const [out, err]: [string[], string[]] = [[], []];
+  const into =
+    (texts: string[]) =>
+    (text: string | Uint8Array, ...rest: readonly unknown[]): boolean => {
+      texts.push(String(text));
+      for (const done of rest) if (typeof done === "function") done();
+      return true;
+    };
   const spies = [
-    jest.spyOn(process.stdout, "write").mockImplementation((text) => out.push(String(text)) > 0),
-    jest.spyOn(process.stderr, "write").mockImplementation((text) => err.push(String(text)) > 0),
+    jest.spyOn(process.stdout, "write").mockImplementation(into(out)),
+    jest.spyOn(process.stderr, "write").mockImplementation(into(err)),
   ];
   try {
     return { code: await command(args), out: out.join(""), err: err.join("") };

@@ -15,6 +15,7 @@ import type { KubeObject } from "../../kube/types.ts";
 import { dumpYaml } from "../../kube/yaml.ts";
 import { describeError } from "../../telemetry/log.ts";
 import { ManifestError, readManifests } from "./manifests.ts";
+import { print } from "./output.ts";
 
 const USAGE = `llmisvc render FILE…: what the operator makes of services: effective spec and every object, as YAML
 
@@ -156,16 +157,16 @@ function complain(previews: readonly Preview[]): number {
   return previews.some(({ problems }) => problems.length > 0) ? NOT_RENDERED : OK;
 }
 
-function write(previews: readonly Preview[], json: boolean): number {
+async function write(previews: readonly Preview[], json: boolean): Promise<number> {
   const code = complain(previews);
-  if (json) process.stdout.write(`${JSON.stringify({ services: previews }, undefined, 2)}\n`);
-  else process.stdout.write(previews.flatMap(objectsOf).map(dumpYaml).join("---\n"));
+  const yaml = (): string => previews.flatMap(objectsOf).map(dumpYaml).join("---\n");
+  await print(json ? `${JSON.stringify({ services: previews }, undefined, 2)}\n` : yaml());
   return code;
 }
 
-function writeChanges(changes: readonly Change[], json: boolean): number {
-  if (json) process.stdout.write(`${JSON.stringify({ changes }, undefined, 2)}\n`);
-  else process.stdout.write(changes.map((change) => `${changeText(change)}\n`).join(""));
+async function writeChanges(changes: readonly Change[], json: boolean): Promise<number> {
+  const lines = (): string => changes.map((change) => `${changeText(change)}\n`).join("");
+  await print(json ? `${JSON.stringify({ changes }, undefined, 2)}\n` : lines());
   return changes.length > 0 ? DIFFERENT : OK;
 }
 
@@ -180,7 +181,7 @@ async function run(flags: Flags, place: Place): Promise<number> {
   if (services.length === 0) throw new ManifestError("there is no LLMInferenceService in the files");
   const others = own.filter((object) => !isService(object));
   const before = await renderAll(place, services, others);
-  if (flags.diff === undefined) return write(before, flags.json);
+  if (flags.diff === undefined) return await write(before, flags.json);
   const theirs = documents([flags.diff]);
   const presetsAlone = theirs.length > 0 && theirs.every(isConfig);
   const after = presetsAlone
@@ -191,7 +192,7 @@ async function run(flags: Flags, place: Place): Promise<number> {
         theirs.filter((object) => !isService(object)),
       );
   const failed = complain([...before, ...after]);
-  const changed = writeChanges(changesBetween(before.flatMap(objectsOf), after.flatMap(objectsOf)), flags.json);
+  const changed = await writeChanges(changesBetween(before.flatMap(objectsOf), after.flatMap(objectsOf)), flags.json);
   return failed === OK ? changed : failed;
 }
 
@@ -205,7 +206,7 @@ export async function render(args: readonly string[]): Promise<number> {
     return USAGE_ERROR;
   }
   if (flags === undefined) {
-    process.stdout.write(USAGE);
+    await print(USAGE);
     return OK;
   }
   try {
