@@ -1,4 +1,4 @@
-import { childName } from "../templates/child-name.ts";
+import { childName, childParent } from "../templates/child-name.ts";
 
 /** Names of every object the operator makes for one service. KServe's own, so that existing objects are adopted. */
 export interface ChildNames {
@@ -37,7 +37,8 @@ export interface ChildNames {
 
 /** The names for the service `name` in `namespace` (KServe v0.20). */
 export function childNames(namespace: string, name: string): ChildNames {
-  const child = (suffix: string): string => childName(name, suffix);
+  const parent = childParent(name);
+  const child = (suffix: string): string => childName(parent, suffix);
   return {
     deployment: child("-kserve"),
     prefillDeployment: child("-kserve-prefill"),
@@ -56,7 +57,7 @@ export function childNames(namespace: string, name: string): ChildNames {
     schedulerServiceAccount: child("-epp-sa"),
     schedulerRole: child("-epp-role"),
     schedulerRoleBinding: child("-epp-rb"),
-    schedulerAuthBinding: childName(namespace, `-${name}-epp-auth-rb`),
+    schedulerAuthBinding: childName(namespace, `-${parent}-epp-auth-rb`),
     pickerService: child("-epp-service"),
     pool: child("-inference-pool"),
     route: child("-kserve-route"),

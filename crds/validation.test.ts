@@ -243,6 +243,15 @@ describe("what a service's fields say about each other", () => {
     expect(warnings).toEqual([expect.stringContaining(warning)]);
   });
 
+  test.each([
+    ["qwen2.5", "cannot name a Service"],
+    ["7b", "cannot name a Service"],
+    ["a".repeat(64), "has 64 characters"],
+  ])("a warning about the name %s", (name, warning) => {
+    const { warnings } = validateService({ ...service("{}"), metadata: { name } });
+    expect(warnings).toEqual([expect.stringContaining(warning)]);
+  });
+
   test.each(["hf", "s3", "gs", "ms", "https", "pvc", "oci", "oci+native"])("no warning about %s://", (scheme) => {
     expect(validateService(service(`{model: {uri: '${scheme}://a/b'}}`)).warnings).toEqual([]);
   });

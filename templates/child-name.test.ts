@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { childName } from "./child-name.ts";
+import { childName, childParent } from "./child-name.ts";
 
 const LONG = "facebook-opt-125m-single-node-deployment-for-testing";
 
@@ -43,4 +43,23 @@ test.each([
 test("a child name never exceeds 63 bytes", () => {
   const name = fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,80}$/);
   fc.assert(fc.property(name, name, (parent, suffix) => childName(parent, `-${suffix}`).length <= 63));
+});
+
+test.each([
+  ["llama", "llama"],
+  ["llama-3-1", "llama-3-1"],
+  ["", ""],
+  ["qwen2.5", "qwen2-5-ef306ae9"],
+  ["qwen2-5.x", "qwen2-5-x-1e0d9397"],
+  ["7b", "s-7b-27675858"],
+])("children of %j are named after %j", (name, expected) => expect(childParent(name)).toBe(expected));
+
+test("what is no name of a Service becomes one, of its own", () => {
+  const names = fc.stringMatching(/^[a-z0-9]([a-z0-9.-]{0,30}[a-z0-9])?$/);
+  fc.assert(
+    fc.property(names, names, (a, b) => {
+      expect(childName(childParent(a), "-kserve-workload-svc")).toMatch(/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/);
+      expect(childParent(a) === childParent(b)).toBe(a === b);
+    }),
+  );
 });

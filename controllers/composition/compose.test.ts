@@ -293,6 +293,12 @@ describe("checks and corrections", () => {
     const sorted = composed(lora("[{name: b, uri: 'hf://x'}, {name: a, uri: 'pvc://x'}]"));
     expect(listAt(sorted.spec, "model", "lora", "adapters").map((adapter) => at(adapter, "name"))).toEqual(["a", "b"]);
     expect(failed(lora("[{name: a, uri: 'oci://x'}, {name: b, uri: ''}]")).errors).toHaveLength(2);
+    expect(failed(lora("[{name: a/x, uri: 'hf://x'}, {name: a-x, uri: 'hf://y'}]")).errors).toEqual([
+      {
+        path: "spec.model.lora.adapters[1].name",
+        message: '"a-x" and "a/x" have the same folder, /mnt/lora/a-x: rename one',
+      },
+    ]);
     expect(failed(lora("[{name: a, uri: 'hf://x'}]", ", storageInitializer: {enabled: false}")).message).toContain(
       "spec.storageInitializer.enabled is false",
     );

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
-import { childName } from "../../templates/child-name.ts";
+import { childName, childParent } from "../../templates/child-name.ts";
 import { isObject, listAt, objectAt } from "../../crds/json.ts";
 import type { CompositionError, ObjectMetadata } from "./types.ts";
 
@@ -52,7 +52,7 @@ export function managedDeviceErrors(annotations: Annotations = {}): readonly Com
 
 /** Name of the ResourceClaimTemplate of a service. */
 export function claimTemplateName(service: string): string {
-  return childName(service, "-managed-dra");
+  return childName(childParent(service), "-managed-dra");
 }
 
 const isNamed = (container: Json, name: string): boolean => isObject(container) && container["name"] === name;

@@ -40,6 +40,11 @@ function editPods(workload: JsonObject): JsonObject {
   return { ...workload, ...Object.fromEntries(pods) };
 }
 
+function editScheduler(scheduler: JsonObject): JsonObject {
+  const { tokenizer } = scheduler;
+  return { ...editPods(scheduler), ...(isObject(tokenizer) ? { tokenizer: editPods(tokenizer) } : {}) };
+}
+
 /** The spec with the quantities of its pods in Kubernetes' form, so that equal specs give equal children. */
 export function canonicalSpec(spec: JsonObject): JsonObject {
   const prefill = spec["prefill"];
@@ -48,6 +53,6 @@ export function canonicalSpec(spec: JsonObject): JsonObject {
   return {
     ...editPods(spec),
     ...(isObject(prefill) ? { prefill: editPods(prefill) } : {}),
-    ...(isObject(router) && isObject(scheduler) ? { router: { ...router, scheduler: editPods(scheduler) } } : {}),
+    ...(isObject(router) && isObject(scheduler) ? { router: { ...router, scheduler: editScheduler(scheduler) } } : {}),
   };
 }

@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../crds/schema/types.ts";
-import { childName } from "../../templates/child-name.ts";
+import { childName, childParent } from "../../templates/child-name.ts";
 import {
   FunctionError,
   type FunctionTable,
@@ -74,7 +74,7 @@ function shellQuote(args: readonly Value[]): string {
 export const CONFIG_FUNCTIONS: FunctionTable = {
   ChildName: (args) => {
     requireArguments(args, 2);
-    return childName(stringArgument(args, 0), stringArgument(args, 1));
+    return childName(childParent(stringArgument(args, 0)), stringArgument(args, 1));
   },
   shutdownTimeout,
   kvTransferConfig,

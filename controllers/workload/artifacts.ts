@@ -1,4 +1,4 @@
-import { childName } from "../../templates/child-name.ts";
+import { childName, childParent } from "../../templates/child-name.ts";
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { at, textAt } from "../../crds/json.ts";
 import { named } from "../json-edit.ts";
@@ -69,11 +69,15 @@ function adapterSources(pass: Pass, reason: string): readonly Adapter[] {
   }));
 }
 
+/** Volumes have names of their own; adapters may be called anything. */
+const adapterVolume = (name: string): string =>
+  childName("lora-pvc-", /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(name) ? name : childParent(name));
+
 function adapterClaims(pod: JsonObject, adapters: readonly Adapter[]): JsonObject {
   return adapters.reduce((result, { name, folder, source }) => {
     if (source.kind !== "pvc") return result;
     const place = { container: MAIN_CONTAINER, path: `${LORA_PATH}/${folder}` };
-    return claimAttached(result, childName("lora-pvc-", name), source, place);
+    return claimAttached(result, adapterVolume(name), source, place);
   }, pod);
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import type { JsonObject } from "../../crds/schema/types.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import { at, listAt, objectAt, textAt } from "../../crds/json.ts";
+import { childParent } from "../../templates/child-name.ts";
 import { wellKnownConfigs } from "../composition/presets.ts";
 import { asObject, previewService } from "../preview/preview.ts";
 import { OfflineView } from "../preview/views.ts";
@@ -176,4 +177,21 @@ test("names that are too long for a child are shortened, each by its own suffix"
       "ClusterRoleBinding ns1d0a495a0aa8888d2a47070546eeef426-facebook-opt-125m-single-no",
     ]),
   );
+});
+
+test("a service whose name no Service can have gets children that the API server takes", () => {
+  const lora = { adapters: [{ name: "My_Adapter", uri: "pvc://claim/a" }] };
+  const spec = { model: { ...model, lora }, prefill: {}, router: { route: {}, scheduler: {} } };
+  const { settled, child, names } = run({ name: "7b.v1", spec });
+  const parent = childParent("7b.v1");
+  expect(names).toEqual(
+    expect.arrayContaining([`Deployment ${parent}-kserve`, `Service ${parent}-kserve-workload-svc`]),
+  );
+  for (const { kind, metadata } of settled.plan.children)
+    if (kind !== "ClusterRoleBinding") expect(metadata.name).toMatch(/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/);
+  const pod = podOf(child("Deployment", `${parent}-kserve`));
+  for (const volume of listAt(pod, "volumes"))
+    expect(textAt(volume, "name")).toMatch(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/);
+  expect(JSON.stringify(child("HTTPRoute", `${parent}-kserve-route`))).toContain(`"name":"${parent}-inference-pool"`);
+  expect(JSON.stringify(pod)).toContain(`"secretName":"${parent}-kserve-self-signed-certs"`);
 });

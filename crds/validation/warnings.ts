@@ -5,6 +5,8 @@ import type { Collector } from "./findings.ts";
 
 /** What Services may be called (RFC 1035 label). */
 const SERVICE_NAME = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
+/** Characters of a label, which every child carries the name in. */
+const MAX_LABEL = 63;
 
 /** Warns about what is accepted but does not do what its author will think. */
 export function warnAboutNoEffect(found: Collector, object: JsonObject): void {
@@ -29,11 +31,15 @@ function warnAboutModel(found: Collector, object: JsonObject): void {
     );
 }
 
-/** Warns about a name that the service's children, named after it, cannot have. */
+/** Warns about a name that the service's children cannot have, or not carry. */
 export function warnAboutName(found: Collector, object: JsonObject): void {
   const name = textAt(object, "metadata", "name") ?? "";
   if (name !== "" && !SERVICE_NAME.test(name))
     found.warn(
-      `metadata.name ${JSON.stringify(name)} cannot name a Service: begin with a letter, use letters, digits and hyphens`,
+      `metadata.name ${JSON.stringify(name)} cannot name a Service: children get a name made of it; begin with a letter, use letters, digits and hyphens to have them named after it`,
+    );
+  if (name.length > MAX_LABEL)
+    found.warn(
+      `metadata.name has ${name.length} characters: children carry it in a label, which takes ${MAX_LABEL}; use a shorter one`,
     );
 }
