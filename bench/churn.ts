@@ -29,6 +29,8 @@ export interface ChurnReport {
   readonly changes: FateCounts;
   /** Of each scheduler, over time. */
   readonly usage: readonly (readonly Usage[])[];
+  /** CPU seconds of all that is there for the schedulers' sake: load and API server, and the model servers. */
+  readonly aroundCpuSeconds: { readonly load: number; readonly servers: number };
 }
 
 /** Runs fleet, schedulers and load for a time. */
@@ -53,11 +55,14 @@ export async function runChurn({ seconds, endpoints, rate, schedulers }: ChurnOp
       processes.forEach(({ child }, index) => {
         usage[index]?.push(usageOf(child.pid));
       });
+    const around = (): number[] => [process.pid, fleet.serversPid].map((pid) => usageOf(pid).cpuSeconds);
+    const before = around();
     sample();
     const timer = setInterval(sample, SAMPLE_MS);
     const outcome = await loadChurning(fleet, addresses, rate, seconds).finally(() => clearInterval(timer));
     sample();
-    return { outcome, changes: fleet.counts, usage };
+    const [load = 0, servers = 0] = around().map((seconds, index) => seconds - before[index]!);
+    return { outcome, changes: fleet.counts, usage, aroundCpuSeconds: { load, servers } };
   } finally {
     for (const close of closers) await close();
   }
@@ -75,9 +80,10 @@ async function untilRead(processes: readonly SchedulerProcess[], endpoints: numb
 const quantile = (sorted: Float64Array, share: number): string =>
   (sorted[Math.floor(share * (sorted.length - 1))] ?? 0).toFixed(1);
 
-function print({ outcome, changes, usage }: ChurnReport): void {
+function print({ outcome, changes, usage, aroundCpuSeconds }: ChurnReport, seconds: number): void {
   const { sent, answered, lost, goneForMs, latenciesMs, longestPauseMs } = outcome;
-  console.log(`requests: ${sent} sent, ${answered} answered with a destination, ${sent - answered} lost`);
+  const rate = (sent / seconds).toFixed(0);
+  console.log(`requests: ${sent} sent (${rate}/s), ${answered} answered with a destination, ${sent - answered} lost`);
   for (const [cause, count] of lost) console.log(`  lost: ${count} × ${cause}`);
   console.log(
     `changes: ${Object.entries(changes)
@@ -90,6 +96,8 @@ function print({ outcome, changes, usage }: ChurnReport): void {
   );
   console.log(`destination after: p50 ${quantile(latenciesMs, 0.5)} ms, p99 ${quantile(latenciesMs, 0.99)} ms`);
   console.log(`longest pause of the load itself: ${longestPauseMs.toFixed(0)} ms`);
+  const { load, servers } = aroundCpuSeconds;
+  console.log(`CPU around them: load and API server ${load.toFixed(1)} s, model servers ${servers.toFixed(1)} s`);
   printTable([
     ["scheduler", "CPU-s", "RSS MiB at start", "after a third", "after two thirds", "at the end", "most"],
     ...usage.map((samples, index) => {
@@ -106,6 +114,6 @@ export default {
   run: async (args) => {
     const { seconds, endpoints, rate, schedulers } = readOptions(args, DEFAULTS);
     const options = { seconds: Number(seconds), endpoints: Number(endpoints), rate: Number(rate) };
-    print(await runChurn({ ...options, schedulers: Number(schedulers) }));
+    print(await runChurn({ ...options, schedulers: Number(schedulers) }), options.seconds);
   },
 } satisfies Bench;

@@ -1,10 +1,10 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { foreignDefinitions } from "../../crds/foreign.ts";
-import { createKubeClient } from "../../kube/http-client.ts";
+import { createKubeClient, type HttpKubeClient } from "../../kube/http-client.ts";
 import { startReflector } from "../../kube/reflector.ts";
 import { KINDS } from "../../kube/resources.ts";
-import type { KubeObject } from "../../kube/types.ts";
+import { isAlreadyExists, isNotFound, type KubeObject } from "../../kube/types.ts";
 import { type ApiServer, createApiServer } from "../../playground/apiserver/server.ts";
 import { plainAccess } from "../../test/loopback.ts";
 import { type Child, jsonLine, startNode } from "./child.ts";
@@ -22,7 +22,6 @@ export type FateCounts = Record<Fate | "add", number>;
 const POOL = "churn";
 const NAMESPACE = "default";
 const LABELS = { app: "churn" };
-const PODS = `/api/v1/namespaces/${NAMESPACE}/pods`;
 /** Between a crash and the moment when the cluster says so, and the length of a stall. */
 const CRASH_NOTICED_MS = 400;
 const STALL_MS = 3000;
@@ -37,6 +36,7 @@ export class ChurningFleet {
   readonly poolName = POOL;
   readonly counts: FateCounts = { add: 0, delete: 0, unready: 0, crash: 0, stall: 0 };
   readonly #api: ApiServer;
+  readonly #client: HttpKubeClient;
   readonly #servers: Child;
   readonly #port: number;
   readonly #states: State[];
@@ -48,6 +48,7 @@ export class ChurningFleet {
 
   private constructor(api: ApiServer, servers: Child, port: number, count: number, folder: string) {
     this.#api = api;
+    this.#client = createKubeClient(plainAccess(api.url));
     this.#servers = servers;
     this.#port = port;
     this.#states = Array.from({ length: count }, () => "absent");
@@ -64,6 +65,11 @@ export class ChurningFleet {
     fleet.#watch();
     for (let index = 0; index < count; index++) await fleet.#add(index);
     return fleet;
+  }
+
+  /** Process of the model servers. */
+  get serversPid(): number {
+    return this.#servers.pid;
   }
 
   /** `ip:port` of an endpoint. */
@@ -96,6 +102,7 @@ export class ChurningFleet {
 
   async close(): Promise<void> {
     for (const close of this.#closers.splice(0)) await close();
+    this.#client.close();
     await this.#servers.stop();
     await this.#api.close();
   }
@@ -124,25 +131,23 @@ export class ChurningFleet {
     this.#server(index, "up");
     const [podIP] = this.addressOf(index).split(":");
     const spec = { containers: [{ name: "main", image: "vllm" }] };
-    await this.#send("POST", PODS, {
-      apiVersion: "v1",
-      kind: "Pod",
-      metadata: { name: `pod-${index}`, labels: LABELS },
-      spec,
-    });
+    const metadata = { namespace: NAMESPACE, name: `pod-${index}`, labels: LABELS };
+    await this.#create({ apiVersion: "v1", kind: "Pod", metadata, spec });
     await this.#setReady(index, true, { phase: "Running", podIP });
   }
 
   async #delete(index: number): Promise<void> {
     this.#states[index] = "absent";
-    await this.#send("DELETE", `${PODS}/pod-${index}?gracePeriodSeconds=0`, undefined);
+    const options = { gracePeriodSeconds: 0 };
+    await this.#sent(() => this.#client.delete(KINDS.Pod, podKey(index), options), isNotFound);
     this.#server(index, "down");
   }
 
   async #setReady(index: number, ready: boolean, status: object = {}): Promise<void> {
     const conditions = [{ type: "Ready", status: ready ? "True" : "False" }];
     if (ready) this.#server(index, "up");
-    await this.#send("PATCH", `${PODS}/pod-${index}/status`, { status: { ...status, conditions } });
+    const patch = { type: "merge", body: { status: { ...status, conditions } } } as const;
+    await this.#sent(() => this.#client.patch(KINDS.Pod, podKey(index), patch, { subresource: "status" }));
     this.#states[index] = ready ? "ready" : "unready";
   }
 
@@ -168,31 +173,22 @@ export class ChurningFleet {
   }
 
   #watch(): void {
-    const client = createKubeClient(plainAccess(this.#api.url));
-    const pods = startReflector({ client, resource: KINDS.Pod, selection: { namespace: NAMESPACE } });
+    const pods = startReflector({ client: this.#client, resource: KINDS.Pod, selection: { namespace: NAMESPACE } });
     pods.subscribe(({ type, object }) => {
       const address = this.addressOf(Number(object.metadata.name.slice("pod-".length)));
       if (type !== "deleted" && isReady(object)) this.#goneAt.delete(address);
       else if (!this.#goneAt.has(address)) this.#goneAt.set(address, performance.now());
     });
-    this.#closers.push(async () => {
-      await pods.close();
-      client.close();
-    });
+    this.#closers.push(() => pods.close());
   }
 
   async #createPool(): Promise<void> {
-    await this.#send("POST", "/api/v1/namespaces", {
-      apiVersion: "v1",
-      kind: "Namespace",
-      metadata: { name: NAMESPACE },
-    });
-    for (const definition of foreignDefinitions())
-      await this.#send("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition);
-    await this.#send("POST", `/apis/inference.networking.k8s.io/v1/namespaces/${NAMESPACE}/inferencepools`, {
-      apiVersion: "inference.networking.k8s.io/v1",
-      kind: "InferencePool",
-      metadata: { name: POOL },
+    await this.#create({ apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } });
+    for (const definition of foreignDefinitions()) await this.#create(definition as unknown as KubeObject);
+    await this.#create({
+      apiVersion: KINDS.InferencePool.apiVersion,
+      kind: KINDS.InferencePool.kind,
+      metadata: { namespace: NAMESPACE, name: POOL },
       spec: {
         selector: { matchLabels: LABELS },
         targetPorts: [{ number: this.#port }],
@@ -201,18 +197,21 @@ export class ChurningFleet {
     });
   }
 
-  async #send(method: string, path: string, body: unknown): Promise<void> {
-    const type = method === "PATCH" ? "application/merge-patch+json" : "application/json";
-    const init = body === undefined ? {} : { body: JSON.stringify(body) };
-    const once = (): Promise<Response> =>
-      fetch(`${this.#api.url}${path}`, { method, headers: { "content-type": type }, ...init });
-    // A kept connection may be closed just as it is used.
-    const response = await once().catch(() => once());
-    const text = await response.text();
-    const repeated = (method === "DELETE" && response.status === 404) || (method === "POST" && response.status === 409);
-    if (!response.ok && !repeated) throw new Error(`${method} ${path}: ${text}`);
+  async #create(object: KubeObject): Promise<void> {
+    await this.#sent(() => this.#client.create(object), isAlreadyExists);
+  }
+
+  /** Sends a write, again where it failed: a kept connection may be closed just as it is used. It may have been done then. */
+  async #sent(write: () => Promise<unknown>, isDone: (error: unknown) => boolean = () => false): Promise<void> {
+    const once = (): Promise<unknown> =>
+      write().catch((error: unknown) => {
+        if (!isDone(error)) throw error;
+      });
+    await once().catch(once);
   }
 }
+
+const podKey = (index: number) => ({ namespace: NAMESPACE, name: `pod-${index}` });
 
 function isReady({ metadata, status }: KubeObject): boolean {
   const conditions = (status as { readonly conditions?: readonly { type: string; status: string }[] } | undefined)

@@ -1,13 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
-import {
-  at,
-  createExtProcClient,
-  type ExtProcClient,
-  headerMap,
-  type Message,
-  setHeaders,
-} from "../../test/extproc-client.ts";
+import { at, decodeMessage, headerMap, setHeaders } from "../../test/extproc-client.ts";
 import type { ChurningFleet } from "./churn-fleet.ts";
+import { framedMessages } from "./ext-proc.ts";
+import { StreamClient } from "./stream-client.ts";
 
 /** What became of the requests. */
 export interface ChurnOutcome {
@@ -25,7 +20,7 @@ export interface ChurnOutcome {
 
 const TICK_MS = 5;
 /** Time whose requests are sent at once. */
-const MAX_TICK_MS = 50;
+const MAX_TICK_MS = 1000;
 /** A request without an answer by then is lost. Generous: this process may itself have to wait for the machine. */
 const ANSWER_LIMIT_MS = 30_000;
 const BODIES = 32;
@@ -37,7 +32,7 @@ export async function loadChurning(
   perSecond: number,
   seconds: number,
 ): Promise<ChurnOutcome> {
-  const clients = addresses.map((address) => createExtProcClient(address));
+  const clients = addresses.map((address) => new StreamClient(address));
   const lost = new Map<string, number>();
   const goneForMs: number[] = [];
   const latencies: number[] = [];
@@ -65,7 +60,7 @@ export async function loadChurning(
     const passedMs = performance.now() - tickAt;
     tickAt += passedMs;
     longestPauseMs = Math.max(longestPauseMs, passedMs - TICK_MS);
-    // What was missed while this process did not run is not made up for: that would be a burst.
+    // What was missed while this process did not run is made up for, unless it was long: that would be a flood.
     due += (Math.min(passedMs, MAX_TICK_MS) * perSecond) / 1000;
     for (; sent < due; sent++) {
       const request = one(sent);
@@ -91,39 +86,56 @@ const bodies = Array.from({ length: BODIES }, (_, index) => {
   return Buffer.from(JSON.stringify({ model: "m", messages: [{ role: "user", content }] }));
 });
 
-function requestOf(index: number): readonly Message[] {
+const requests = bodies.map((body, index) => {
   const headers = {
     ":method": "POST",
     ":path": "/v1/chat/completions",
     "content-type": "application/json",
     "x-request-id": `churn-${index}`,
   };
-  return [
+  return framedMessages([
     {
       request_headers: { headers: headerMap(headers) },
       protocol_config: { request_body_mode: 4, response_body_mode: 4 },
     },
-    { request_body: { body: bodies[index % BODIES]!, end_of_stream: true } },
-  ];
-}
+    { request_body: { body, end_of_stream: true } },
+  ]);
+});
+
+/** Answers to such a request: its headers and its body. */
+const ANSWERS = 2;
+/** One in so many is decoded as a whole; of the others the destination alone is looked for. */
+const CHECKED = 64;
+const DESTINATION = Buffer.from("x-gateway-destination-endpoint");
+/** Tag of `HeaderValue.raw_value`. */
+const RAW_VALUE = 0x1a;
 
 /** The destination of a request. Rejects when there is none. */
-async function route(client: ExtProcClient, index: number): Promise<string> {
-  const stream = client.open();
-  const limit = setTimeout(() => stream.cancel(), ANSWER_LIMIT_MS);
-  try {
-    for (const message of requestOf(index)) stream.send(message);
-    const head = await stream.next();
-    const destination = setHeaders(head, "request_headers.response.header_mutation")["x-gateway-destination-endpoint"];
-    if (destination === undefined)
-      throw new Error(`refused with ${String(at(head, "immediate_response.status.code"))}`);
-    for (let done = false; !done; ) {
-      const chunk = at(await stream.next(), "request_body.response.body_mutation.streamed_response");
-      done = chunk === undefined || at(chunk, "end_of_stream") === true;
-    }
-    stream.halfClose();
-    return destination;
-  } finally {
-    clearTimeout(limit);
+async function route(client: StreamClient, index: number): Promise<string> {
+  const request = requests[index % requests.length]!;
+  const [head, body] = await client.exchange(request, ANSWERS, ANSWER_LIMIT_MS);
+  if (head === undefined || body === undefined) throw new Error("no answer");
+  const destination = destinationIn(head);
+  if (destination === undefined || index % CHECKED === 0) return decoded(head, body);
+  return destination;
+}
+
+/** The value that follows the header's name. */
+function destinationIn(message: Buffer): string | undefined {
+  for (let found = message.indexOf(DESTINATION); found >= 0; found = message.indexOf(DESTINATION, found + 1)) {
+    const at = found + DESTINATION.length;
+    if (message[at] === RAW_VALUE) return message.toString("latin1", at + 2, at + 2 + (message[at + 1] ?? 0));
   }
+  return undefined;
+}
+
+/** The destination by a decoder of the whole messages. Throws where they are no answers to a request that is routed. */
+function decoded(headBytes: Buffer, bodyBytes: Buffer): string {
+  const head = decodeMessage("ProcessingResponse", headBytes);
+  const destination = setHeaders(head, "request_headers.response.header_mutation")[DESTINATION.toString()];
+  if (destination === undefined) throw new Error(`refused with ${String(at(head, "immediate_response.status.code"))}`);
+  const body = decodeMessage("ProcessingResponse", bodyBytes);
+  const ends = at(body, "request_body.response.body_mutation.streamed_response.end_of_stream");
+  if (ends !== true) throw new Error("the body's end is missing in the answer");
+  return destination;
 }

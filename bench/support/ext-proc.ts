@@ -63,5 +63,10 @@ export function requestMessages(id: string, body: Buffer): Readonly<Record<strin
 
 /** The same messages, as the bytes of one gRPC stream. */
 export function framedRequest(id: string, body: Buffer): Buffer {
-  return Buffer.concat(requestMessages(id, body).map((message) => framed(encodeMessage("ProcessingRequest", message))));
+  return framedMessages(requestMessages(id, body));
+}
+
+/** Messages to the external processor as the bytes of one gRPC stream. */
+export function framedMessages(messages: readonly Readonly<Record<string, unknown>>[]): Buffer {
+  return Buffer.concat(messages.map((message) => framed(encodeMessage("ProcessingRequest", message))));
 }

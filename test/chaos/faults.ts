@@ -30,6 +30,9 @@ const SCHEDULERS = `app.kubernetes.io/name=${SERVICE},app.kubernetes.io/componen
 /** Model servers that are left alone, so that somebody serves. */
 const LEAST_ENDPOINTS = 2;
 const HOLD_MS = 12_000;
+const FREEZE_MS = 4000;
+/** Longer than a Lease holds: another operator leads when the frozen one goes on. */
+const LEASE_OVER_MS = 20_000;
 const HOUR_MS = 3_600_000;
 const CLOCK_JUMPS = [HOUR_MS, -HOUR_MS, 40 * 24 * HOUR_MS, -24 * HOUR_MS, 0] as const;
 /** Services that come and go during a run. */
@@ -94,6 +97,15 @@ async function passService({ bed, draw }: FaultContext): Promise<string> {
   return `deleted ${name}`;
 }
 
+/** Stops the processes of a pod for a time, as a starved machine does. */
+async function freeze(pod: KubeObject | undefined, ms: number): Promise<string> {
+  if (pod === undefined) return "none to spare";
+  signalPod(ipOf(pod), "SIGSTOP");
+  await pause(ms);
+  signalPod(ipOf(pod), "SIGCONT");
+  return `${pod.metadata.name} for ${ms / 1000} s`;
+}
+
 async function killLeader({ bed }: FaultContext): Promise<string> {
   const leader = await bed.leader();
   if (leader === undefined) return "nobody leads";
@@ -119,6 +131,8 @@ export const FAULTS = {
     return `for ${HOLD_MS / 1000} s`;
   },
   "leader killed": killLeader,
+  "leader frozen": async ({ bed }) => await freeze(await bed.leader(), LEASE_OVER_MS),
+  "scheduler frozen": async (context) => await freeze(await spareScheduler(context), FREEZE_MS),
   "clock set": async ({ bed, draw }) => {
     const offsetMs = choose(CLOCK_JUMPS, draw) ?? 0;
     bed.setClock(offsetMs);

@@ -11,7 +11,7 @@ import { FAULTS, type FaultName, type Kill, PASSING_SERVICES, removeServices } f
 import { type Load, startLoad } from "./load.ts";
 import { planFaults } from "./schedule.ts";
 
-const USAGE = `make chaos ARGS="[--minutes N] [--rate N] [--seed N] [--every N] [--rest N]"
+const USAGE = `make chaos ARGS="[--minutes N] [--rate N] [--seed N] [--every N] [--rest N] [--only TEXT]"
 
 Runs operators, schedulers and simulated model servers on a real API server behind a real Envoy, does harm to them on a
 schedule that the seed determines, and looks whether requests were lost, objects left behind, or anything is written once
@@ -22,6 +22,7 @@ all is at rest. Ends with 1 where that is so. Needs the components of test/clust
   --seed N     seed of the schedule (default 1)
   --every N    seconds from one fault to the next (default 15)
   --rest N     seconds without a write in the end (default 60)
+  --only TEXT  faults whose names contain it
 `;
 
 /** Set in the process that runs inside a network namespace of its own. */
@@ -39,6 +40,7 @@ interface Options {
   readonly seed: number;
   readonly every: number;
   readonly rest: number;
+  readonly only: string;
 }
 
 const say = (text: string): void => void process.stdout.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`);
@@ -52,12 +54,21 @@ function readOptions(): Options | undefined {
       seed: text(1),
       every: text(15),
       rest: text(60),
+      only: { type: "string", default: "" },
       help: { type: "boolean", short: "h", default: false },
     },
   });
-  const { help, ...rest } = values;
-  const options = Object.fromEntries(Object.entries(rest).map(([name, value]) => [name, Number(value)]));
-  return help || Object.values(options).some((value) => !(value > 0)) ? undefined : (options as unknown as Options);
+  const number = (name: "minutes" | "rate" | "seed" | "every" | "rest"): number => Number(values[name]);
+  const options = {
+    minutes: number("minutes"),
+    rate: number("rate"),
+    seed: number("seed"),
+    every: number("every"),
+    rest: number("rest"),
+    only: values.only,
+  };
+  const isWrong = Object.values(options).some((value) => typeof value === "number" && !(value > 0));
+  return values.help || isWrong ? undefined : options;
 }
 
 /** What happened to the run's faults. */
@@ -68,17 +79,13 @@ interface Harm {
   readonly failed: readonly string[];
 }
 
-async function harm(bed: Bed, { minutes, seed, every }: Options): Promise<Harm> {
+async function harm(bed: Bed, { minutes, seed, every, only }: Options): Promise<Harm> {
   const kills: Kill[] = [];
   const counts: Record<string, number> = {};
   const failed: string[] = [];
   const startedAt = performance.now();
-  for (const { atMs, fault, draw } of planFaults(
-    Object.keys(FAULTS) as FaultName[],
-    seed,
-    minutes * 60_000,
-    every * 1000,
-  )) {
+  const names = (Object.keys(FAULTS) as FaultName[]).filter((name) => name.includes(only));
+  for (const { atMs, fault, draw } of planFaults(names, seed, minutes * 60_000, every * 1000)) {
     await pause(Math.max(0, startedAt + atMs - performance.now()));
     try {
       say(`${fault}: ${await FAULTS[fault]({ bed, draw, kills })}`);
@@ -106,6 +113,13 @@ function printLoad({ counts }: Load, verdict: Verdict): void {
   say(`lost: ${verdict.lost.length}`);
   for (const loss of verdict.lost.slice(0, 50))
     say(`  ${new Date(loss.startedAt).toISOString()} +${loss.endedAt - loss.startedAt} ms ${JSON.stringify(loss)}`);
+}
+
+/** What the proxy has against the HTTP/2 of the schedulers. */
+async function violations({ envoy }: Bed): Promise<string[]> {
+  const counters = ["cluster.picker.upstream_cx_protocol_error", "cluster.picker.http2.rx_messaging_error"];
+  const counts = await Promise.all(counters.map(async (name) => [name, await envoy.stat(name)] as const));
+  return counts.filter(([, count]) => count > 0).map(([name, count]) => `${name}: ${count}`);
 }
 
 /** Writes in a time in which nothing is asked for. */
@@ -155,14 +169,16 @@ async function run(options: Options): Promise<boolean> {
     await pause(LOG_FLUSH_MS);
     const lines = readLines<FailureLine>(bed.files.failures);
     const verdict = judge(load.counts.failures, lines, harmed.kills);
+    const broken = await violations(bed);
     const writes = await rest(bed, options.rest);
     left.push(...(await orphans(bed.client)));
     say(`faults: ${JSON.stringify(harmed.counts)}`);
     printLoad(load, verdict);
+    printList("violations of HTTP/2", broken);
     printList("faults that could not be done", harmed.failed);
     printList("orphans", left);
     printList(`writes in ${options.rest} s of rest`, writes);
-    return verdict.lost.length + left.length + writes.length + harmed.failed.length === 0;
+    return verdict.lost.length + broken.length + left.length + writes.length + harmed.failed.length === 0;
   } finally {
     await bed.close();
   }
