@@ -11,7 +11,7 @@ import { FAULTS, type FaultName, type Kill, PASSING_SERVICES, removeServices } f
 import { type Load, startLoad } from "./load.ts";
 import { planFaults } from "./schedule.ts";
 
-const USAGE = `make chaos ARGS="[--minutes N] [--rate N] [--seed N] [--every N] [--rest N] [--only TEXT]"
+const USAGE = `make chaos ARGS="[--minutes N] [--rate N] [--seed N] [--every N] [--rest N] [--only TEXT] [--without TEXT]"
 
 Runs operators, schedulers and simulated model servers on a real API server behind a real Envoy, does harm to them on a
 schedule that the seed determines, and looks whether requests were lost, objects left behind, or anything is written once
@@ -22,7 +22,8 @@ all is at rest. Ends with 1 where that is so. Needs the components of test/clust
   --seed N     seed of the schedule (default 1)
   --every N    seconds from one fault to the next (default 15)
   --rest N     seconds without a write in the end (default 60)
-  --only TEXT  faults whose names contain it
+  --only TEXT  faults whose names contain it, and no others
+  --without TEXT  all faults but those
 `;
 
 /** Set in the process that runs inside a network namespace of its own. */
@@ -41,6 +42,7 @@ interface Options {
   readonly every: number;
   readonly rest: number;
   readonly only: string;
+  readonly without: string;
 }
 
 const say = (text: string): void => void process.stdout.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`);
@@ -55,6 +57,7 @@ function readOptions(): Options | undefined {
       every: text(15),
       rest: text(60),
       only: { type: "string", default: "" },
+      without: { type: "string", default: "" },
       help: { type: "boolean", short: "h", default: false },
     },
   });
@@ -66,6 +69,7 @@ function readOptions(): Options | undefined {
     every: number("every"),
     rest: number("rest"),
     only: values.only,
+    without: values.without,
   };
   const isWrong = Object.values(options).some((value) => typeof value === "number" && !(value > 0));
   return values.help || isWrong ? undefined : options;
@@ -79,12 +83,14 @@ interface Harm {
   readonly failed: readonly string[];
 }
 
-async function harm(bed: Bed, { minutes, seed, every, only }: Options): Promise<Harm> {
+async function harm(bed: Bed, { minutes, seed, every, only, without }: Options): Promise<Harm> {
   const kills: Kill[] = [];
   const counts: Record<string, number> = {};
   const failed: string[] = [];
   const startedAt = performance.now();
-  const names = (Object.keys(FAULTS) as FaultName[]).filter((name) => name.includes(only));
+  const names = (Object.keys(FAULTS) as FaultName[]).filter(
+    (name) => name.includes(only) && (without === "" || !name.includes(without)),
+  );
   for (const { atMs, fault, draw } of planFaults(names, seed, minutes * 60_000, every * 1000)) {
     await pause(Math.max(0, startedAt + atMs - performance.now()));
     try {

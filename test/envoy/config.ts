@@ -76,6 +76,8 @@ export const DESTINATION = "x-gateway-destination-endpoint";
 export const PICKER = "picker";
 /** Clusters whose endpoints can be followed. */
 export const FOLLOWED_CLUSTERS = [PICKER, "override-header", "override-metadata", "subset"] as const;
+/** Model servers close connections that were idle for five seconds, just when a request may come on one. */
+const IDLE_TIMEOUT = "3s";
 /** Bodies up to this size may be buffered. */
 const BUFFER_BYTES = 16 * 1024 * 1024;
 
@@ -200,12 +202,7 @@ function picker(upstreams: Upstreams): Json {
     connect_timeout: "1s",
     lb_policy: "LEAST_REQUEST",
     circuit_breakers: { thresholds: [{ max_connections: 40000, max_pending_requests: 40000, max_requests: 40000 }] },
-    typed_extension_protocol_options: {
-      "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(
-        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-        { explicit_http_config: { http2_protocol_options: {} } },
-      ),
-    },
+    typed_extension_protocol_options: protocolOptions({ explicit_http_config: { http2_protocol_options: {} } }),
     transport_socket: unverifiedTls("h2"),
     ...(healthChecks ? { health_checks: [healthCheck()], common_lb_config: HEALTH_AT_ONCE } : {}),
   };
@@ -223,6 +220,11 @@ function healthCheck(): Json {
     healthy_threshold: 1,
     grpc_health_check: { service_name: "envoy.service.ext_proc.v3.ExternalProcessor" },
   };
+}
+
+function protocolOptions(options: { readonly [key: string]: Json }): Json {
+  const type = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+  return { [type]: typed(type, options) };
 }
 
 /** Endpoints of a cluster, written here or followed in a file. */
@@ -258,6 +260,10 @@ function pool(style: Style, upstreams: Upstreams): Json {
     name: style,
     connect_timeout: "1s",
     ...(upstreams.tls === true ? { transport_socket: unverifiedTls("http/1.1") } : {}),
+    typed_extension_protocol_options: protocolOptions({
+      common_http_protocol_options: { idle_timeout: IDLE_TIMEOUT },
+      explicit_http_config: { http_protocol_options: {} },
+    }),
     per_connection_buffer_limit_bytes: BUFFER_BYTES,
     circuit_breakers: { thresholds: [{ max_connections: 40000, max_pending_requests: 40000, max_requests: 40000 }] },
   };
