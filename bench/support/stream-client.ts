@@ -135,6 +135,6 @@ export class StreamClient implements FrameSink {
 
   #end(error: Error): void {
     this.#ended ??= error;
-    for (const call of [...this.#calls.values()]) call.settle(this.#ended);
+    for (const call of this.#calls.values()) call.settle(this.#ended);
   }
 }
