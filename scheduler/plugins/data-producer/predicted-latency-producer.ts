@@ -12,6 +12,7 @@ import {
 import { bool, durationMs, number, object, retired, text } from "../../framework/parameters.ts";
 import { definePlugin, type PluginContext } from "../../framework/plugin.ts";
 import { sloOf } from "../latency-objectives.ts";
+import { createLatencyMetrics } from "./latency-metrics.ts";
 import {
   type Latency,
   type LatencyFeatures,
@@ -37,6 +38,7 @@ const parameters = object({
 type Parameters = typeof parameters.fallback;
 
 const TOKENS: DataUse = { key: TOKENIZED_PROMPT, producer: "token-producer" };
+const TYPE = "predicted-latency-producer";
 const MAX_ROWS = 1000;
 
 /** Predictions for the candidates of a request. */
@@ -44,12 +46,15 @@ interface Predicted {
   readonly slots: readonly number[];
   readonly generations: readonly number[];
   readonly latencies: readonly Latency[];
+  /** How long it took to get them, in ms. */
+  readonly askedMs: number;
 }
 
 /** What is remembered of a request under way. */
 interface Running {
   readonly slot: number;
   readonly generation: number;
+  readonly ttftSlo: number;
   readonly tpotSlo: number;
   readonly features: LatencyFeatures;
   readonly startedAtMs: number;
@@ -95,7 +100,7 @@ function featureReader(given: Parameters, context: PluginContext): (cycle: Cycle
 
 /** Asks a service how fast each endpoint would answer, and tells it how fast they did. */
 export const predictedLatencyProducer = definePlugin({
-  type: "predicted-latency-producer",
+  type: TYPE,
   kinds: ["data-producer", "pre-request", "response-header", "response-body"],
   stability: "beta",
   description: "Asks a service how fast each endpoint would answer, and tells it how fast they did.",
@@ -104,6 +109,7 @@ export const predictedLatencyProducer = definePlugin({
   produces: [LATENCY_PREDICTION],
   create: (given, context) => {
     const options = latencyServiceOptions(context.environment);
+    const metrics = createLatencyMetrics(context, TYPE);
     const handle = context.data(LATENCY_PREDICTION, context.name);
     const featuresOf = featureReader(given, context);
     const { running, rows } = context.keep(() => ({
@@ -134,7 +140,8 @@ export const predictedLatencyProducer = definePlugin({
         record.ttftMs[slot] = latency.ttftMs;
         record.tpotMs[slot] = latency.tpotMs;
         record.ttftHeadroomMs[slot] = sloOf(headers, "ttft") - latency.ttftMs;
-        const measured = given.streamingMode && body.stream;
+        const role = cycle.endpoints.metadata(slot).labels[given.endpointRoleLabel];
+        const measured = given.streamingMode && body.stream && role !== "prefill";
         record.tpotHeadroomMs[slot] = measured ? tpotLimit(slot, sloOf(headers, "tpot")) - latency.tpotMs : 0;
       });
     };
@@ -146,8 +153,9 @@ export const predictedLatencyProducer = definePlugin({
               const generations = slots.map((slot) => cycle.endpoints.generation[slot] ?? 0);
               const features = slots.map((slot) => featuresOf(cycle, slot));
               const draw = cycle.random.next();
+              const beganAtMs = context.now();
               const latencies = await predict(features, options, context.fetch, signal, draw);
-              return { slots, generations, latencies };
+              return { slots, generations, latencies, askedMs: context.now() - beganAtMs };
             },
           }
         : {}),
@@ -164,10 +172,19 @@ export const predictedLatencyProducer = definePlugin({
         if (predicted !== undefined) fill(cycle, predicted);
       },
       preRequest: (cycle, { ticket }) => {
+        const { request } = cycle;
+        // `prepare` of this instance made it.
+        const predicted = cycle.prepared[context.index] as Predicted | undefined;
+        const latency = predicted?.latencies[predicted.slots.indexOf(ticket.slot)];
+        if (predicted !== undefined && latency !== undefined) {
+          metrics.predicted(request, "ttft", latency.ttftMs, predicted.askedMs);
+          metrics.predicted(request, "tpot", latency.tpotMs, predicted.askedMs);
+        }
         running.set(ticket, {
           slot: ticket.slot,
           generation: ticket.generation,
-          tpotSlo: sloOf(cycle.request.headers, "tpot"),
+          ttftSlo: sloOf(request.headers, "ttft"),
+          tpotSlo: sloOf(request.headers, "tpot"),
           features: featuresOf(cycle, ticket.slot),
           startedAtMs: cycle.nowMs,
           firstAtMs: undefined,
@@ -176,10 +193,13 @@ export const predictedLatencyProducer = definePlugin({
       onComplete: (ticket, { termination, usage, firstByteMs, durationMs }) => {
         const own = running.get(ticket);
         running.delete(ticket);
-        if (own === undefined || termination !== "natural" || rows.length >= MAX_ROWS) return;
+        if (own === undefined || termination !== "natural") return;
         const tokens = usage?.completionTokens ?? 0;
         const ttft = given.streamingMode ? (firstByteMs ?? durationMs) : durationMs;
         const tpot = given.streamingMode && tokens > 1 ? (durationMs - ttft) / (tokens - 1) : 0;
+        metrics.measured(ticket.request, "ttft", ttft, own.ttftSlo);
+        if (tpot > 0) metrics.measured(ticket.request, "tpot", tpot, own.tpotSlo);
+        if (rows.length >= MAX_ROWS) return;
         const timestamp = new Date().toISOString();
         rows.push({ ...own.features, actual_ttft_ms: ttft, actual_tpot_ms: tpot, timestamp });
         send();

@@ -116,6 +116,49 @@ describe("predicted-latency-producer", () => {
     expect(record(bench).known).toBe(false);
   });
 
+  test("an endpoint that only prefills has no time per token to keep", async () => {
+    const { fetch } = service(() => ({ predictions }));
+    const labels = { role: "prefill" };
+    const pool = [{ labels }, { labels: { role: "decode" } }, {}];
+    const parameters = { streamingMode: true, endpointRoleLabel: "role" };
+    const bench = pluginOf("predicted-latency-producer", parameters, { fetch, pool });
+    const request = completion("x", { headers: new Map([["x-llm-d-slo-tpot-ms", "4"]]) });
+    await produced(bench, { ...request, body: { ...request.body, stream: true } });
+    expect([...record(bench).tpotHeadroomMs.subarray(0, 3)]).toEqual([0, -6, -6]);
+  });
+
+  test("predictions, latencies and missed objectives are measured", async () => {
+    const { fetch } = service((url) => (url.includes("training") ? {} : { predictions }));
+    const bench = pluginOf("predicted-latency-producer", { streamingMode: true }, { fetch, now: () => 1 });
+    await produced(
+      bench,
+      completion("x", {
+        headers: new Map([
+          ["x-slo-ttft-ms", "40"],
+          ["x-slo-tpot-ms", "40"],
+        ]),
+      }),
+    );
+    const ticket = bench.decide(1);
+    const usage = { promptTokens: 3, completionTokens: 11, totalTokens: 14, cachedTokens: undefined };
+    const summary = { status: 200, usage, responseBytes: 1, firstByteMs: 50, durationMs: 150 };
+    bench.plugin.onComplete?.(ticket, { ...summary, termination: "natural" });
+    const page = await bench.metrics.render();
+    const models = 'model_name="m",target_model_name="m"';
+    const own = `plugin_name="predicted-latency-producer",plugin_type="predicted-latency-producer",${models}`;
+    for (const line of [
+      `llm_d_epp_request_predicted_ttft_seconds_sum{${own}} 0.2`,
+      `inference_objective_request_predicted_tpot_seconds_sum{${models}} 0.01`,
+      `llm_d_epp_request_ttft_prediction_duration_seconds_count{${own}} 1`,
+      `llm_d_epp_inference_request_metric{${own},type="ttft"} 0.05`,
+      `llm_d_epp_inference_request_metric{${own},type="ttft_slo_violation"} 1`,
+      `llm_d_epp_inference_request_metric{${own},type="tpot_slo_violation"} 0`,
+      `llm_d_epp_request_slo_violation_total{${own},type="ttft"} 1`,
+    ])
+      expect(page).toContain(line);
+    expect(page).not.toContain(`slo_violation_total{${own},type="tpot"}`);
+  });
+
   test("finished requests become training rows", async () => {
     const { asked, fetch } = service((url) => (url.includes("training") ? {} : { predictions }));
     const bench = pluginOf("predicted-latency-producer", { streamingMode: true }, { fetch });

@@ -3,6 +3,7 @@ import { IN_FLIGHT_LOAD, producerName } from "../../framework/data.ts";
 import { choice, integer, number, object } from "../../framework/parameters.ts";
 import { definePlugin } from "../../framework/plugin.ts";
 import { keep } from "../filter/keeping.ts";
+import { meanOf } from "./mean.ts";
 
 /** Saturation from what this process has under way. As a filter it keeps endpoints below the limit. */
 export const concurrencyDetector = definePlugin({
@@ -35,12 +36,7 @@ export const concurrencyDetector = definePlugin({
       return fewRequests && (concurrencyMode === "requests" || (tokens[slot] ?? 0) < tokenLimit);
     };
     return {
-      saturation: (cycle, slots, count) => {
-        if (count === 0) return 1;
-        let sum = 0;
-        for (let i = 0; i < count; i++) sum += loadOf(cycle, slots[i] ?? 0);
-        return sum / count;
-      },
+      saturation: meanOf(loadOf),
       filter: (cycle, slots, count) => keep(slots, count, (slot) => hasRoom(cycle, slot)),
       dropReason: (cycle, slot) => `${handle.of(cycle).requests[slot] ?? 0} requests under way`,
     };

@@ -2,6 +2,7 @@ import type { Cycle } from "../../framework/cycle.ts";
 import { durationMs, integer, number, object } from "../../framework/parameters.ts";
 import { definePlugin } from "../../framework/plugin.ts";
 import { keep } from "../filter/keeping.ts";
+import { meanOf } from "./mean.ts";
 
 const STALE_AFTER_MS = 200;
 const STALE_AFTER_READINGS = 4;
@@ -12,16 +13,24 @@ export const utilizationDetector = definePlugin({
   kinds: ["saturation-detector", "filter"],
   stability: "beta",
   description: "Saturation from queues and KV caches; as a filter it keeps endpoints with room, or all.",
-  parameters: object({
-    queueDepthThreshold: integer({ doc: "Waiting requests at which an endpoint is full.", default: 5, min: 1 }),
-    kvCacheUtilThreshold: number({ doc: "KV cache usage at which it is full.", default: 0.8, above: 0, max: 1 }),
-    metricsStalenessThreshold: durationMs({
-      doc: "Age from which metrics count as full; absent: 200ms, or four readings where these are further apart.",
-      default: undefined,
-      above: 0,
-    }),
-    headroom: number({ doc: "Share by which the filter goes beyond the thresholds.", default: 0, min: 0 }),
-  }),
+  parameters: object(
+    {
+      queueDepthThreshold: integer({ doc: "Waiting requests at which an endpoint is full.", default: 5, min: 1 }),
+      kvCacheUtilThreshold: number({ doc: "KV cache usage at which it is full.", default: 0.8, above: 0, max: 1 }),
+      metricsStalenessThreshold: durationMs({
+        doc: "Age from which metrics count as full; absent: 200ms, or four readings where these are further apart.",
+        default: undefined,
+        above: 0,
+      }),
+      headroom: number({ doc: "Share by which the filter goes beyond the thresholds.", default: 0, min: 0 }),
+    },
+    {
+      check: ({ headroom }, path, report) => {
+        if (headroom > 1)
+          report.warn(`${path}.headroom: ${headroom} lets endpoints through at more than twice the thresholds`);
+      },
+    },
+  ),
   create: (
     { queueDepthThreshold, kvCacheUtilThreshold, metricsStalenessThreshold, headroom },
     { metricsIntervalMs },
@@ -36,19 +45,13 @@ export const utilizationDetector = definePlugin({
       !isStale(cycle, slot) &&
       (cycle.endpoints.waiting[slot] ?? 0) < queueDepthThreshold * (1 + headroom) &&
       (cycle.endpoints.kvUsage[slot] ?? 0) < kvCacheUtilThreshold * (1 + headroom);
+    const fillOf = (cycle: Cycle, slot: number): number => {
+      if (isStale(cycle, slot)) return 1;
+      const queue = (cycle.endpoints.waiting[slot] ?? 0) / queueDepthThreshold;
+      return Math.max(queue, (cycle.endpoints.kvUsage[slot] ?? 0) / kvCacheUtilThreshold);
+    };
     return {
-      saturation: (cycle, slots, count) => {
-        if (count === 0) return 1;
-        let sum = 0;
-        for (let i = 0; i < count; i++) {
-          const slot = slots[i] ?? 0;
-          const queue = (cycle.endpoints.waiting[slot] ?? 0) / queueDepthThreshold;
-          sum += isStale(cycle, slot)
-            ? 1
-            : Math.max(queue, (cycle.endpoints.kvUsage[slot] ?? 0) / kvCacheUtilThreshold);
-        }
-        return sum / count;
-      },
+      saturation: meanOf(fillOf),
       filter: (cycle, slots, count) => {
         for (let i = 0; i < count; i++)
           if (hasRoom(cycle, slots[i] ?? 0)) return keep(slots, count, (slot) => hasRoom(cycle, slot));
