@@ -41,29 +41,27 @@ function configuredBlock({ blockSize, blockSizeTokens }: Record<"blockSize" | "b
   return blockSize > 0 && blockSizeTokens === DEFAULT_BLOCK_TOKENS ? blockSize : blockSizeTokens;
 }
 
-/** Block size that suits an endpoint: its engine's where it tells it, else the configured one. */
-function blockOf(given: Parameters, endpoints: EndpointColumns, slot: number): number {
-  const told = given.autoTune ? (endpoints.cacheBlockSize[slot] ?? 0) : 0;
-  return Math.max(told > 0 ? told : configuredBlock(given), MIN_BLOCK_TOKENS);
+/** Block size that suits an engine with blocks of `told` tokens (0: it does not tell). */
+function blockOf(given: Parameters, told: number): number {
+  return Math.max(given.autoTune && told > 0 ? told : configuredBlock(given), MIN_BLOCK_TOKENS);
 }
 
 /** The block size that suits most candidates; `current` where none suits more, so that a mixed pool keeps its matches. */
-function blockTokens(
-  given: Parameters,
-  { endpoints, candidates, candidateCount }: Cycle,
-  current: number | undefined,
-): number {
-  const first = blockOf(given, endpoints, candidates[0] ?? 0);
-  let counts: Map<number, number> | undefined;
-  for (let i = 1; i < candidateCount; i++) {
-    const size = blockOf(given, endpoints, candidates[i] ?? 0);
-    if (size !== first && counts === undefined) counts = new Map([[first, i]]);
-    counts?.set(size, (counts.get(size) ?? 0) + 1);
+function blockTokens(given: Parameters, cycle: Cycle, current: number | undefined): number {
+  const { candidates, candidateCount } = cycle;
+  const { cacheBlockSize: told } = cycle.endpoints;
+  const first = told[candidates[0] ?? 0] ?? 0;
+  let alike = 1;
+  while (alike < candidateCount && told[candidates[alike]!] === first) alike++;
+  if (alike >= candidateCount) return blockOf(given, first);
+  const counts = new Map<number, number>();
+  for (const slot of candidates.subarray(0, candidateCount)) {
+    const size = blockOf(given, told[slot] ?? 0);
+    counts.set(size, (counts.get(size) ?? 0) + 1);
   }
-  if (counts === undefined) return first;
   const most = Math.max(...counts.values());
   if (current !== undefined && counts.get(current) === most) return current;
-  return [...counts].find(([, count]) => count === most)?.[0] ?? first;
+  return [...counts].find(([, count]) => count === most)?.[0] ?? blockOf(given, first);
 }
 
 function maxBlocks({ maxPrefixTokensToMatch, maxPrefixBlocksToMatch }: Parameters, block: number): number {
