@@ -47,6 +47,9 @@ const render = (text: string, trim: TrimSet = "whitespace"): string =>
 const RESULTS: readonly (readonly [string, string])[] = [
   ["plain { text }", "plain { text }"],
   ["{{.Name}}", "demo"],
+  ["{{ or false nil }}{{ or .Nil nil | print }}", "<no value><nil>"],
+  ['{{ printf "%+v" .Count }} {{ printf "%+d" .Count }} {{ printf "%+v" .Ratio }}', "3 +3 0.5"],
+  ["{{ html nil }}{{ js .Model.Name .Four }}", "&lt;no value&gt;opt4"],
   ["{{ .Model.Name }}/{{ .Model.URI }}", "opt/hf://a/b"],
   ["{{ .Spec.Tensor }}", "2"],
   ["{{ (.Spec).Tensor }}", "2"],

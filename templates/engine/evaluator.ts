@@ -14,15 +14,18 @@ const MAX_TEMPLATE_DEPTH = 50;
 /** Arguments of one call. */
 const MAX_ARGUMENTS = 32;
 
+/** What Go's escaping functions make of an argument before they print it. */
+const printable = (value: Value): Value => (value === null ? "<no value>" : indirect(value));
+
 /** Go's built-in functions, `and` and `or` excepted. */
 const BUILTINS: FunctionTable = {
   ...COMPARISON_FUNCTIONS,
   print: sprint,
   println: sprintln,
   printf: (args) => sprintf(stringArgument(args, 0), args.slice(1)),
-  html: (args) => escapeHtml(sprint(args)),
-  js: (args) => escapeJs(sprint(args)),
-  urlquery: (args) => escapeQuery(sprint(args)),
+  html: (args) => escapeHtml(sprint(args.map(printable))),
+  js: (args) => escapeJs(sprint(args.map(printable))),
+  urlquery: (args) => escapeQuery(sprint(args.map(printable))),
 };
 
 /** Names of Go's built-in functions. */
@@ -270,7 +273,8 @@ class Evaluator {
       value = this.#operand(operand, dot);
       if (isTrue(value) === stop) return value;
     }
-    return piped ?? value ?? this.#fail(at, "wrong number of args: want at least 1 got 0");
+    if (piped !== undefined) return piped;
+    return value === undefined ? this.#fail(at, "wrong number of args: want at least 1 got 0") : value;
   }
 }
 

@@ -35,7 +35,7 @@ function formatInteger(value: bigint, { verb, flags }: Spec): string | undefined
   if (base === undefined) return undefined;
   const digits = value.toString(base);
   const text = verb === "X" ? digits.toUpperCase() : digits;
-  return flags.includes("+") && value >= 0n ? `+${text}` : text;
+  return flags.includes("+") && verb !== "v" && value >= 0n ? `+${text}` : text;
 }
 
 function formatNumber(value: number, { verb, precision, flags }: Spec): string | undefined {
@@ -49,7 +49,7 @@ function formatNumber(value: number, { verb, precision, flags }: Spec): string |
             ? formatFloat(value)
             : formatFloat(Number(value.toPrecision(Math.min(Math.max(precision, 1), 100))))
           : undefined;
-  return text !== undefined && flags.includes("+") && value >= 0 ? `+${text}` : text;
+  return text !== undefined && flags.includes("+") && verb !== "v" && value >= 0 ? `+${text}` : text;
 }
 
 function formatString(value: string, { verb, precision }: Spec): string | undefined {
