@@ -87,8 +87,8 @@ function writtenLike(text: string, nano: bigint): string {
   if (nano === 0n) return "0";
   if (/[eE][+-]?\d+$/.test(text)) return decimalText(nano, true);
   const small = nano < 1024n * NANO && nano > -1024n * NANO;
-  if (!text.endsWith("i") || small) return decimalText(nano, false);
-  const units = (nano + (nano > 0n ? NANO - 1n : 0n)) / NANO;
-  const { rest, count } = withoutFactors(units, 1024n, BINARY_SUFFIXES.length);
+  // Parts of a unit have no binary form.
+  if (!text.endsWith("i") || small || nano % NANO !== 0n) return decimalText(nano, false);
+  const { rest, count } = withoutFactors(nano / NANO, 1024n, BINARY_SUFFIXES.length);
   return `${rest}${BINARY_STEPS[count]}`;
 }
