@@ -68,4 +68,4 @@ types: $(STAMP) ## Type-check everything
 	$(NODE) node_modules/typescript/bin/tsc --noEmit
 
 docs: $(STAMP) ## Write the pages that come from declarations
-	UPDATE_DOCS=1 $(JEST) --selectProjects unit --testPathPatterns '(reference|docs)\.test'
+	UPDATE_DOCS=1 $(JEST) --selectProjects unit --testPathPatterns '(reference|docs|observability)\.test'

@@ -9,6 +9,7 @@ const CLIENT_NODE = join(ROOT, "node_modules/@kubernetes/client-node/dist");
 const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
   operator: ["manager", "app/llmisvc-operator"],
   scheduler: ["app/epp", "app/llmisvc-scheduler"],
+  llmisvc: ["app/llmisvc"],
 };
 
 /** The nursery size that costs the least CPU for each request at a bounded resident set. */
@@ -37,6 +38,16 @@ const credentialsOnly: Plugin = {
   },
 };
 
+/** The playground runs the sources of a checkout. */
+const withoutPlayground: Plugin = {
+  name: "without-playground",
+  setup(context) {
+    context.onLoad({ filter: /cmd\/llmisvc\/playground\.ts$/ }, () => ({
+      contents: 'export const playground = async () => { throw new Error("runs from a checkout: make playground"); };',
+    }));
+  },
+};
+
 const OPTIONS: BuildOptions = {
   bundle: true,
   platform: "node",
@@ -48,7 +59,7 @@ const OPTIONS: BuildOptions = {
   sourcemap: "linked",
   sourcesContent: false,
   banner: { js: `${INTERPRETER}\n${REQUIRE}` },
-  plugins: [credentialsOnly],
+  plugins: [credentialsOnly, withoutPlayground],
   absWorkingDir: ROOT,
   logLevel: "warning",
 };

@@ -24,6 +24,7 @@ export const PROGRAMS: Entries = {
   operator: `${ROOT}cmd/operator/main.ts`,
   scheduler: `${ROOT}cmd/scheduler/main.ts`,
   simulator: `${ROOT}cmd/simulator/main.ts`,
+  cli: `${ROOT}cmd/llmisvc/main.ts`,
 };
 
 /** Told how a start goes on. */

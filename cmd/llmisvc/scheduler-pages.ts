@@ -38,11 +38,14 @@ export interface SchedulerPages {
   read(path: string): Promise<unknown>;
 }
 
+/** ServiceAccount of the chart that may read the metrics ports of schedulers. */
+export const METRICS_READER = "llmisvc-metrics-reader";
+
 /** Flags of the query, for `parseArgs`. */
 export const QUERY_OPTIONS = {
   url: { type: "string" },
   token: { type: "string" },
-  reader: { type: "string", default: "kserve/llmisvc-metrics-reader" },
+  reader: { type: "string", default: `kserve/${METRICS_READER}` },
   namespace: { type: "string", short: "n" },
   "all-namespaces": { type: "boolean", short: "A", default: false },
   context: { type: "string" },
@@ -55,7 +58,7 @@ export const QUERY_USAGE = `  -n, --namespace NAME       namespace of the servic
   --url URL                  metrics port of one scheduler, such as http://127.0.0.1:9090, in place of the cluster
   --token TOKEN              bearer token for --url
   --reader NAMESPACE/NAME    ServiceAccount by whose token schedulers are read that ask for one
-                             (default kserve/llmisvc-metrics-reader, which the chart makes)`;
+                             (default kserve/${METRICS_READER}, which the chart makes)`;
 
 const METRICS_PORT = 9090;
 
@@ -66,12 +69,32 @@ export async function findSchedulers(query: SchedulerQuery): Promise<readonly Sc
   const namespace = query.allNamespaces ? undefined : (query.namespace ?? currentNamespace(config));
   const client = createKubeClient(config);
   const { items } = await client.list(KINDS.Pod, { namespace, labelSelector: selectorOf(query.services) });
-  const running = items.filter(({ status, metadata }) => isRunning(status) && metadata.deletionTimestamp === undefined);
-  const token = once(async () => await requestToken(client, query.reader));
-  if (running.length > 0) return running.map((pod) => pagesOf(client, pod, token));
+  const found = schedulersAmong(client, items, query.reader);
+  if (found.length > 0) return found;
   const of = query.services.length === 0 ? "" : ` of ${query.services.join(", ")}`;
   const where = namespace === undefined ? "any namespace" : `namespace ${namespace}`;
   throw new Error(`no running scheduler${of} in ${where}; name the namespace with -n, or use -A or --url`);
+}
+
+/** A running scheduler of the cluster. */
+export interface SchedulerPod extends SchedulerPages {
+  readonly pod: KubeObject;
+}
+
+/** The running schedulers among pods; tokens are made once for all of them, when the first asks for one. */
+export function schedulersAmong(
+  client: Pick<KubeClient, "getRaw" | "create">,
+  pods: readonly KubeObject[],
+  reader: string,
+): readonly SchedulerPod[] {
+  const token = once(async () => await requestToken(client, reader));
+  return pods.filter(isScheduler).map((pod) => ({ pod, ...pagesOf(client, pod, token) }));
+}
+
+function isScheduler({ status, metadata: { labels = {}, deletionTimestamp } }: KubeObject): boolean {
+  const component = labels[COMPONENT_LABEL];
+  const isOurs = component === SCHEDULER_POD_COMPONENT || component === COMPONENTS.scheduler;
+  return labels[PART_OF_LABEL] === PART_OF && isOurs && isRunning(status) && deletionTimestamp === undefined;
 }
 
 function selectorOf(services: readonly string[]): string {
@@ -111,7 +134,8 @@ function pagesOf(
       return await client.getRaw(`${base}${path}`);
     } catch (error) {
       if (!hasCode(error, 401)) throw error;
-      return await client.getRaw(`${base}${path}`, { headers: { [TOKEN_HEADER]: await token() } });
+      const headers = { [TOKEN_HEADER]: await token() };
+      return await client.getRaw(`${base}${path}`, { headers });
     }
   };
   return {
@@ -122,7 +146,8 @@ function pagesOf(
         return await read(path);
       } catch (error) {
         if (hasCode(error, 404)) return undefined;
-        const hint = hasCode(error, 401) || hasCode(error, 403) ? `; ${byPortForward(namespace, name)}` : "";
+        const isRefused = !(error instanceof KubeError) || error.code === 401 || error.code === 403;
+        const hint = isRefused ? `\n${byPortForward(namespace, name)}` : "";
         throw new Error(`scheduler ${namespace}/${name}: ${describeError(error)}${hint}`, { cause: error });
       }
     },
@@ -144,16 +169,20 @@ async function requestToken(client: Pick<KubeClient, "create">, reader: string):
   const [namespace, name = ""] = reader.split("/");
   const { apiVersion, kind } = KINDS.TokenRequest;
   const request = { apiVersion, kind, metadata: { namespace, name }, spec: { expirationSeconds: TOKEN_SECONDS } };
-  const { status } = await client.create(request, { subresource: "token" });
-  const { token } = (status ?? {}) as { readonly token?: string };
-  if (token === undefined) throw new Error(`no token for ServiceAccount ${reader}`);
-  return token;
+  try {
+    const { status } = await client.create(request, { subresource: "token" });
+    return (status as { readonly token: string }).token;
+  } catch (error) {
+    // Not a KubeError: whether that account exists says nothing about the page.
+    const text = `it asks for a token, and none can be had for ServiceAccount ${reader} (--reader names another)`;
+    throw new Error(`${text}: ${describeError(error)}`, { cause: error });
+  }
 }
 
 /** Who may not have a token made may still show one of their own. */
 function byPortForward(namespace: string, name: string): string {
   return [
-    "with a token of your own that may get the URL /debug/*, use",
+    "With a token of your own that may get the URLs /debug/decisions and /debug/endpoints:",
     `  kubectl -n ${namespace} port-forward pod/${name} ${METRICS_PORT} &`,
     `  llmisvc … --url http://127.0.0.1:${METRICS_PORT} --token TOKEN`,
   ].join("\n");

@@ -8,6 +8,8 @@ export interface Entries {
   readonly operator: string;
   readonly scheduler: string;
   readonly simulator: string;
+  /** The `llmisvc` command line. */
+  readonly cli: string;
 }
 
 /** Finds the process that stands for a container. */
@@ -45,6 +47,7 @@ const ALIASES: Readonly<Record<string, string>> = {
   "llmisvc-scheduler": "epp",
   "llmisvc-operator": "manager",
   manager: "manager",
+  llmisvc: "llmisvc",
   vllm: "vllm",
   "llm-d-inference-sim": "vllm",
   python: "python3",
@@ -70,6 +73,7 @@ export function createImages(options: {
   const scripts: Readonly<Record<string, string>> = {
     epp: run(options.entries.scheduler),
     manager: run(options.entries.operator),
+    llmisvc: run(options.entries.cli),
     vllm: `case "$1" in --version | -v) echo ${VLLM_VERSION} ; exit 0 ;; esac\n${vllm}`,
     python3: `case "$1 $2" in "-m vllm."*) shift 2\n${vllm} ;; esac\necho "python3: only -m vllm.* runs in the playground" >&2\nexit 127`,
     "storage-initializer": `echo "$1 needs no download: the engine is simulated"`,

@@ -98,7 +98,7 @@ describe("volumes", () => {
 });
 
 describe("programs of containers", () => {
-  const entries = { operator: "/o.ts", scheduler: "/s.ts", simulator: "/m.ts" };
+  const entries = { operator: "/o.ts", scheduler: "/s.ts", simulator: "/m.ts", cli: "/c.ts" };
   const images = createImages({ entries, folder: join(folder, "images"), node: "/usr/bin/node" });
   test.each([
     [

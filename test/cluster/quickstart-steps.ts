@@ -30,6 +30,7 @@ export const STEPS: readonly Step[] = [
     commands: [
       `helm install llmisvc dist/llmisvc-${version}.tgz --namespace kserve --create-namespace --set gateway.create=true`,
       "kubectl -n kserve rollout status deployment/llmisvc-controller-manager",
+      "helm test llmisvc --namespace kserve --logs",
     ],
   },
   {
@@ -95,7 +96,7 @@ function outputBlock(output: string): string {
 
 /** What differs from run to run, and what stands for it; in this order. */
 const VOLATILE: readonly (readonly [pattern: RegExp, stands: string])[] = [
-  [/^(LAST DEPLOYED|date): .*$/gm, "$1: TIME"],
+  [/^(LAST DEPLOYED|Last Started|Last Completed|date): .*$/gm, "$1: TIME"],
   [/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "ID"],
   [/-[0-9a-z]{8,10}-[0-9a-z]{5}\b/g, "-POD"],
   [/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME"],

@@ -8,11 +8,11 @@ import { GROUP, VERSIONS } from "../../../crds/definitions.ts";
 import { KINDS, type Resource } from "../../../kube/resources.ts";
 import type { KubeObject } from "../../../kube/types.ts";
 import { type Finding, Subject } from "./findings.ts";
-import type { Snapshot } from "./snapshot.ts";
+import { OPERATOR_LABEL, type Snapshot } from "./snapshot.ts";
 
 /** Oldest minor of Kubernetes 1 that is supported. */
 const OLDEST_MINOR = 29;
-const OPERATOR_SELECTOR = "control-plane=llmisvc-controller-manager";
+const OPERATOR_SELECTOR = `${OPERATOR_LABEL.key}=${OPERATOR_LABEL.value}`;
 const EXPIRES_SOON_MS = 7 * 24 * 3_600_000;
 
 /** APIs that services may need, what for, and where they come from. */
@@ -46,10 +46,7 @@ function checkApiServer({ serverVersion }: Snapshot): Finding[] {
 function checkDefinitions(snapshot: Snapshot): Finding[] {
   const subject = new Subject("custom resource definitions");
   const unreadable = snapshot.unreadable(KINDS.CustomResourceDefinition);
-  if (unreadable !== undefined) {
-    subject.warn(`cannot be read: ${unreadable}`, "run with the rights to list them");
-    return subject.findings;
-  }
+  if (unreadable !== undefined) return subject.findings;
   for (const plural of ["llminferenceservices", "llminferenceserviceconfigs"])
     checkDefinition(subject, snapshot, plural);
   const specs = JSON.stringify(snapshot.list(KINDS.LLMInferenceService).map((service) => service["spec"]));
@@ -79,12 +76,17 @@ function checkDefinition(subject: Subject, snapshot: Snapshot, plural: string): 
 
 /** The operator's Deployment. */
 function operatorOf(snapshot: Snapshot, namespace: string): KubeObject | undefined {
-  const [key = "", value] = OPERATOR_SELECTOR.split("=");
+  const { key, value } = OPERATOR_LABEL;
   return snapshot.list(KINDS.Deployment, namespace).find(({ metadata }) => metadata.labels?.[key] === value);
 }
 
+/** Whether all these kinds could be read; what could not is told once, and nothing is concluded from it. */
+export const canRead = (snapshot: Snapshot, ...resources: readonly Resource[]): boolean =>
+  resources.every((resource) => [undefined, "missing"].includes(snapshot.unreadable(resource)));
+
 function checkOperator(snapshot: Snapshot, namespace: string): Finding[] {
   const subject = new Subject("operator");
+  if (!canRead(snapshot, KINDS.Deployment)) return [];
   const deployment = operatorOf(snapshot, namespace);
   if (deployment === undefined) {
     subject.fail(
@@ -105,6 +107,7 @@ function checkOperator(snapshot: Snapshot, namespace: string): Finding[] {
 
 function checkWebhooks(snapshot: Snapshot): Finding[] {
   const subject = new Subject("webhooks");
+  if (!canRead(snapshot, KINDS.MutatingWebhookConfiguration, KINDS.ValidatingWebhookConfiguration)) return [];
   const configurations = [
     ...snapshot.list(KINDS.MutatingWebhookConfiguration),
     ...snapshot.list(KINDS.ValidatingWebhookConfiguration),
@@ -124,6 +127,7 @@ function checkWebhooks(snapshot: Snapshot): Finding[] {
 }
 
 function checkWebhookService(subject: Subject, snapshot: Snapshot, namespace: string): void {
+  if (!canRead(snapshot, KINDS.EndpointSlice)) return;
   const endpoints = readyAddresses(snapshot, namespace, WEBHOOK_SERVICE);
   if (endpoints > 0) subject.ok(`Service ${namespace}/${WEBHOOK_SERVICE} has ${endpoints} ready endpoints`);
   else
@@ -171,6 +175,7 @@ function configOf(snapshot: Snapshot, namespace: string) {
 
 function checkConfig(snapshot: Snapshot, namespace: string): Finding[] {
   const subject = new Subject(`ConfigMap ${namespace}/${GLOBAL_CONFIG_NAME}`);
+  if (!canRead(snapshot, KINDS.ConfigMap, KINDS.LLMInferenceServiceConfig)) return [];
   const { live, parsed } = configOf(snapshot, namespace);
   if (parsed.kind !== "parsed")
     subject.fail(parsed.errors.join("; "), "correct the key; until then nothing is reconciled");
@@ -197,6 +202,7 @@ function checkGateway(snapshot: Snapshot, namespace: string): Finding[] {
   }
   const className = textAt(gateway, "spec", "gatewayClassName") ?? "";
   const gatewayClass = asJson(snapshot.find(KINDS.GatewayClass, undefined, className));
+  if (!canRead(snapshot, KINDS.GatewayClass)) return subject.findings;
   if (gatewayClass === undefined)
     subject.fail(`its class ${className} does not exist`, "install a gateway implementation, or correct the class");
   else if (!hasCondition(gatewayClass, "Accepted"))

@@ -8,8 +8,10 @@ import type { KubeObject } from "../../../kube/types.ts";
 import { createSelfSigned } from "../../../kube/x509.ts";
 import { NAME, NAMESPACE, SCENARIOS, statusOf } from "../../../test/fault-scenarios.ts";
 import { diagnose } from "./doctor.ts";
+import type { EndpointView } from "../../../scheduler/datalayer/fleet-report.ts";
 import { reportText } from "./findings.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { Right } from "./rights.ts";
+import type { SchedulerReading, Snapshot } from "./snapshot.ts";
 
 const SYSTEM = "kserve";
 const NOW = Date.parse("2026-06-01T00:00:00Z");
@@ -27,8 +29,45 @@ function snapshotOf(objects: readonly KubeObject[], serverVersion = "v1.34.2"): 
     list,
     find: (resource, namespace, name) => list(resource, namespace).find(({ metadata }) => metadata.name === name),
     unreadable: () => undefined,
+    operatorAccount: { namespace: SYSTEM, name: "llmisvc-controller-manager" },
+    denied: { asked: 100, rights: [] },
+    schedulers: [],
   };
 }
+
+const PATCH: Right = { verb: "patch", group: "apps", resource: "deployments", namespace: undefined, name: undefined };
+const LEASE: Right = { ...PATCH, verb: "get", group: "coordination.k8s.io", resource: "leases", namespace: SYSTEM };
+const endpoint = (pod: string, ageMs: number | null) =>
+  ({ pod, ageMs, metricsAddress: "10.0.0.1:8000" }) as unknown as EndpointView;
+const reading = (value: SchedulerReading["reading"]): Partial<Snapshot> => ({
+  schedulers: [{ namespace: "ml", service: "llama", pod: "llama-epp-1", reading: value }],
+});
+
+/** What cannot be seen in objects, and the words that the finding has to have. */
+const OTHER_FAULTS: Readonly<Record<string, readonly [change: Partial<Snapshot>, words: RegExp]>> = {
+  "a right of the operator missing": [
+    { denied: { asked: 100, rights: [PATCH, { ...PATCH, verb: "delete" }, LEASE] } },
+    /may not patch\/delete deployments\.apps, get leases\.coordination\.k8s\.io in kserve.*helm upgrade/s,
+  ],
+  "the operator bound to no role": [
+    { denied: { asked: 1, rights: [PATCH] } },
+    /may do nothing of what it has to.*kserve-llmisvc-manager-role/s,
+  ],
+  "no right to ask about the operator's": [{ denied: undefined }, /cannot be asked.*subjectaccessreviews/s],
+  "no right to list pods": [
+    { unreadable: (resource) => (resource === KINDS.Pod ? "forbidden" : undefined) },
+    /pods cannot be listed.*forbidden.*rights to list/s,
+  ],
+  "metrics port of a scheduler closed": [
+    reading({ kind: "failed", cause: "dial tcp 10.0.0.9:9090: i/o timeout" }),
+    /llama-epp-1 cannot be read: dial tcp.*NetworkPolicies/s,
+  ],
+  "scheduler reads no metrics of a pod": [
+    reading({ kind: "read", endpoints: [endpoint("llama-1", null), endpoint("llama-2", 60)] }),
+    /blind for 1 of 2 endpoints: no fresh metrics from llama-1 \(10\.0\.0\.1:8000\)/,
+  ],
+  "scheduler knows no endpoint": [reading({ kind: "read", endpoints: [] }), /llama-epp-1 knows no endpoint/],
+};
 
 function object(
   resource: Resource,
@@ -245,6 +284,19 @@ describe("doctor", () => {
     const bad = findingsOf(change(healthy())).filter(({ level }) => level !== "ok");
     expect(reportText(bad)).toMatch(words);
     expect(bad.every(({ remedy }) => (remedy ?? "") !== "")).toBe(true);
+  });
+
+  test.each(Object.entries(OTHER_FAULTS))("%s", (_what, [change, words]) => {
+    const snapshot = { ...snapshotOf(Object.values(healthy()).flat()), ...change };
+    const bad = diagnose(snapshot, SYSTEM, []).filter(({ level }) => level !== "ok");
+    expect(reportText(bad)).toMatch(words);
+    expect(bad).toHaveLength(1);
+  });
+
+  test("what cannot be read is not called missing", () => {
+    const snapshot = { ...snapshotOf([]), unreadable: () => "forbidden" };
+    const errors = diagnose(snapshot, SYSTEM, []).filter(({ level }) => level === "error");
+    expect(reportText(errors)).not.toMatch(/not installed|no Deployment|none is registered/);
   });
 
   test.each(Object.entries(SCENARIOS))("tells from the status: %s", (_what, scenario) => {

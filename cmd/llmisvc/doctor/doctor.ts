@@ -1,6 +1,8 @@
 import { parseArgs } from "node:util";
 import { KINDS } from "../../../kube/resources.ts";
 import { createKubeClient, currentNamespace, loadKubeConfig } from "../../../kube/http-client.ts";
+import { METRICS_READER } from "../scheduler-pages.ts";
+import { checkAccess } from "./access-checks.ts";
 import { checkCluster } from "./cluster-checks.ts";
 import { type Finding, reportText } from "./findings.ts";
 import { checkService } from "./service-checks.ts";
@@ -15,6 +17,8 @@ Flags:
   -n, --namespace NAME       namespace of the services (default: that of the context)
   -A, --all-namespaces       services of all namespaces
   --system-namespace NAME    namespace of the operator (default kserve)
+  --reader NAMESPACE/NAME    ServiceAccount by whose token schedulers are read
+                             (default llmisvc-metrics-reader of the operator's namespace)
   --context NAME             context of the kubeconfig
   -o, --output FORMAT        text or json (default text)
   -h, --help                 show this text
@@ -27,6 +31,7 @@ interface Flags {
   readonly namespace: string | undefined;
   readonly allNamespaces: boolean;
   readonly systemNamespace: string;
+  readonly reader: string;
   readonly context: string | undefined;
   readonly json: boolean;
 }
@@ -40,6 +45,7 @@ function readFlags(args: readonly string[]): Flags | undefined {
       namespace: { type: "string", short: "n" },
       "all-namespaces": { type: "boolean", short: "A", default: false },
       "system-namespace": { type: "string", default: "kserve" },
+      reader: { type: "string" },
       context: { type: "string" },
       output: { type: "string", short: "o", default: "text" },
       help: { type: "boolean", short: "h", default: false },
@@ -53,6 +59,7 @@ function readFlags(args: readonly string[]): Flags | undefined {
     namespace: values.namespace,
     allNamespaces: values["all-namespaces"],
     systemNamespace: values["system-namespace"],
+    reader: values.reader ?? `${values["system-namespace"]}/${METRICS_READER}`,
     context: values.context,
     json: values.output === "json",
   };
@@ -74,6 +81,7 @@ export function diagnose(snapshot: Snapshot, systemNamespace: string, names: rea
       }),
     );
   return [
+    ...checkAccess(snapshot),
     ...checkCluster(snapshot, systemNamespace),
     ...services.flatMap((service) => checkService(snapshot, service)),
     ...missing,
@@ -91,7 +99,7 @@ export async function doctor(args: readonly string[]): Promise<number> {
   const client = createKubeClient(config);
   try {
     const namespace = flags.allNamespaces ? undefined : (flags.namespace ?? currentNamespace(config));
-    const scope = { namespace, systemNamespace: flags.systemNamespace };
+    const scope = { namespace, systemNamespace: flags.systemNamespace, reader: flags.reader };
     const snapshot = await takeSnapshot(client, scope, Date.now());
     const findings = diagnose(snapshot, flags.systemNamespace, flags.services);
     process.stdout.write(flags.json ? `${JSON.stringify(findings, undefined, 2)}\n` : reportText(findings));

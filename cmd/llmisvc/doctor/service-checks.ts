@@ -9,8 +9,9 @@ import type { Json, JsonObject } from "../../../crds/schema/types.ts";
 import { KINDS } from "../../../kube/resources.ts";
 import type { KubeObject } from "../../../kube/types.ts";
 import { validateEndpointPickerConfig } from "../../../scheduler/config/validate.ts";
-import { hasCondition, readyAddresses } from "./cluster-checks.ts";
+import { canRead, hasCondition, readyAddresses } from "./cluster-checks.ts";
 import { type Finding, Subject } from "./findings.ts";
+import { checkMetrics } from "./metrics-checks.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** Port of a pool's endpoint picker where the pool names none (Gateway API inference extension v1). */
@@ -28,6 +29,7 @@ export function checkService(snapshot: Snapshot, service: KubeObject): Finding[]
   checkObserved(subject, json);
   checkConditions(subject, json);
   checkScheduler(subject, snapshot, namespace, name);
+  checkMetrics(subject, snapshot, namespace, name);
   checkPool(subject, snapshot, namespace, name);
   return subject.findings;
 }
@@ -83,8 +85,8 @@ function checkPool(subject: Subject, snapshot: Snapshot, namespace: string, name
   const pool = asJson(snapshot.find(KINDS.InferencePool, namespace, childNames(namespace, name).pool));
   if (pool === undefined) return;
   const title = `InferencePool ${textAt(pool, "metadata", "name")}`;
-  checkPoolPods(subject, snapshot, pool, namespace, title);
-  checkPicker(subject, snapshot, pool, namespace, title);
+  if (canRead(snapshot, KINDS.Pod)) checkPoolPods(subject, snapshot, pool, namespace, title);
+  if (canRead(snapshot, KINDS.Service, KINDS.EndpointSlice)) checkPicker(subject, snapshot, pool, namespace, title);
 }
 
 /** Pods that a pool selects. */
