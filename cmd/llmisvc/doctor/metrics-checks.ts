@@ -1,5 +1,5 @@
 import type { EndpointView } from "../../../scheduler/datalayer/fleet-report.ts";
-import { Subject } from "./findings.ts";
+import type { Subject } from "./findings.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** Older metrics say nothing about the present (`--metrics-staleness-threshold` by default). */

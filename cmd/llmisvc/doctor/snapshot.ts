@@ -80,7 +80,7 @@ export function doctorRules(): readonly PolicyRule[] {
     verbs: ["list"],
   }));
   return [
-    ...[...new Map(read.map((rule) => [JSON.stringify(rule), rule])).values()],
+    ...new Map(read.map((rule) => [JSON.stringify(rule), rule])).values(),
     { apiGroups: ["authorization.k8s.io"], resources: ["subjectaccessreviews"], verbs: ["create"] },
     { apiGroups: [""], resources: ["pods/proxy"], verbs: ["get"] },
     {
