@@ -44,6 +44,9 @@ bench: $(STAMP) ## Run the benches, or those named in ARGS (ARGS=--help lists th
 quickstart: $(STAMP) ## Install the chart on a real Kubernetes, send a completion through Envoy, write docs/quickstart.md
 	test/cluster/in-network.sh $(NODE) test/cluster/quickstart.ts --output docs/quickstart.md -v
 
+migration: $(STAMP) ## Move a real Kubernetes from KServe's charts to ours by the commands of docs/migrate.md
+	test/cluster/in-network.sh $(NODE) test/cluster/migration.ts $(ARGS) -v
+
 chart: $(STAMP) ## Write the complete Helm chart to dist/chart, and as an archive
 	$(NODE) charts/package.ts dist/chart
 	tar -czf dist/llmisvc-$$($(NODE) -p 'require("./package.json").version').tgz -C dist/chart llmisvc

@@ -27,20 +27,21 @@ export interface Installation {
 }
 
 /**
- * Installs what the API server has to know of this operator: presets, webhook configurations, and the conversion stanza of
- * our definitions. Nothing is written that is there already; a preset that exists is left alone whatever it says, since
- * editing it is how it is overridden. Errors: those of the client, of the first write that fails.
+ * Installs what the API server has to know of this operator: webhook configurations, presets, and the conversion stanza of
+ * our definitions. Webhooks come first: those that KServe left refuse every preset, since nobody answers them. Nothing is
+ * written that is there already; a preset that exists is left alone whatever it says, since editing it is how it is
+ * overridden. Errors: those of the client, of the first write that fails.
  */
 export async function install(client: KubeClient, installation: Installation): Promise<void> {
-  for (const preset of installation.presets) {
-    const { namespace, name } = preset.metadata;
-    if ((await client.find(resourceOf(preset), { namespace, name })) === undefined)
-      await client.apply(preset, { fieldManager: FIELD_MANAGER, force: true });
-  }
   const role = await client.find(KINDS.ClusterRole, { name: MANAGER_ROLE });
   for (const object of webhookConfigurations(installation)) {
     const live = await client.find(resourceOf(object), { name: object.metadata.name });
     await applyIfChanged(client, live, ownedBy(role, object), { fieldManager: FIELD_MANAGER, force: true });
+  }
+  for (const preset of installation.presets) {
+    const { namespace, name } = preset.metadata;
+    if ((await client.find(resourceOf(preset), { namespace, name })) === undefined)
+      await client.apply(preset, { fieldManager: FIELD_MANAGER, force: true });
   }
   for (const name of OURS) await installConversion(client, name, installation);
 }

@@ -1,63 +1,16 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { KINDS, findResource, resourceOf } from "../kube/resources.ts";
-import { type KubeObject, isAlreadyExists, keyOf } from "../kube/types.ts";
-import { parseYaml } from "../kube/yaml.ts";
-import { listShared, readShared } from "./corpus.ts";
+import { KINDS } from "../kube/resources.ts";
+import { keyOf } from "../kube/types.ts";
+import { listShared } from "./corpus.ts";
+import { createPresets, restoreRecording } from "./kserve-state.ts";
 import { type OperatorBed, startBed } from "./operator-bed.ts";
 
-/** Field manager of KServe's controller. */
-const KSERVE = { fieldManager: "manager" };
-const PRESETS = listShared("corpus/manifests/kserve/presets/main", ".yaml");
 const FILES = listShared("corpus/golden/kserve/samples/main", ".yaml");
-
-interface Recording {
-  readonly stored?: readonly KubeObject[];
-  readonly children?: readonly KubeObject[];
-}
-
-const recorded = (path: string): Recording => parseYaml(readShared(path)) as unknown as Recording;
 
 /** Every recording has a namespace of its own, as it had when it was made. */
 const namespaceOf = (index: number): string => `adopted-${index}`;
 
-/** An object as it stands in the recording, in that namespace: names that lead with `NS` are those of cluster-scoped ones. */
-function inNamespace(object: KubeObject, namespace: string): KubeObject {
-  return JSON.parse(JSON.stringify(object).replaceAll(/\bNS\b/g, namespace)) as KubeObject;
-}
-
 let bed: OperatorBed;
-
-async function create(object: KubeObject): Promise<KubeObject | undefined> {
-  const { resourceVersion: _version, uid: _uid, managedFields: _fields, ...metadata } = object.metadata;
-  try {
-    return await bed.client.create({ ...object, metadata }, KSERVE);
-  } catch (error) {
-    if (isAlreadyExists(error)) return undefined;
-    throw error;
-  }
-}
-
-/** The state that KServe left: services with their status, and children that they own. */
-async function restore(path: string, namespace: string): Promise<void> {
-  const { stored = [], children = [] } = recorded(path);
-  const uids = new Map<string, string>();
-  for (const object of stored.map((each) => inNamespace(each, namespace))) {
-    const made = await create(object);
-    if (made === undefined) continue;
-    uids.set(made.metadata.name, made.metadata.uid ?? "");
-    if (object["status"] === undefined) continue;
-    await bed.client.updateStatus({ ...made, status: object["status"] }, KSERVE);
-  }
-  for (const object of children.map((each) => inNamespace(each, namespace))) {
-    if (findResource(object) === undefined || object.kind === KINDS.Event.kind) continue;
-    const ownerReferences = (object.metadata.ownerReferences ?? []).map((owner) => ({
-      ...owner,
-      uid: uids.get(owner.name) ?? owner.uid,
-    }));
-    const scope = resourceOf(object).namespaced ? { namespace } : {};
-    await create({ ...object, metadata: { ...object.metadata, ...scope, ownerReferences } });
-  }
-}
 
 async function podTemplates(): Promise<Map<string, unknown>> {
   const found = new Map<string, unknown>();
@@ -96,13 +49,8 @@ function differences(before: unknown, after: unknown, path: string): string[] {
 
 beforeAll(async () => {
   bed = await startBed(FILES.map((_, index) => namespaceOf(index)));
-  for (const path of PRESETS) {
-    const preset = parseYaml(readShared(path)) as unknown as KubeObject;
-    if (preset.kind !== KINDS.LLMInferenceServiceConfig.kind) continue;
-    const name = preset.metadata.name.replace(/^(kserve-)?/, "kserve-");
-    await create({ ...preset, metadata: { ...preset.metadata, name, namespace: "kserve" } });
-  }
-  for (const [index, path] of FILES.entries()) await restore(path, namespaceOf(index));
+  await createPresets(bed.client);
+  for (const [index, path] of FILES.entries()) await restoreRecording(bed.client, path, namespaceOf(index));
 }, 60_000);
 afterAll(async () => await bed?.close());
 

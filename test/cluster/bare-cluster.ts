@@ -25,12 +25,14 @@ export interface BareCluster {
   readonly client: KubeClient;
   /** Kubeconfig (YAML) of the administrator. */
   readonly kubeconfig: string;
+  /** Begins to run pods. */
+  startNode(): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
  * Starts a real API server with the controllers of Kubernetes, the official definitions of the Gateway API and of the
- * inference extension, one node whose pods run under their own ServiceAccounts, and a real Envoy for GatewayClass `envoy`.
+ * inference extension, one node whose pods run under their own ServiceAccounts once it is started, and a real Envoy for GatewayClass `envoy`.
  * Runs inside of `in-network.sh`. Rejects with the cause, with everything that was started ended again.
  */
 export async function startBareCluster(logger: Logger): Promise<BareCluster> {
@@ -48,16 +50,18 @@ export async function startBareCluster(logger: Logger): Promise<BareCluster> {
     closers.push(() => envoy.close());
     const gateway = await createGateway({ client, host: GATEWAY_ADDRESS, dataPlane: envoy.create, logger });
     closers.push(() => gateway.close());
-    const folder = mkdtempSync(join(tmpdir(), `llmisvc-pods-${randomUUID().slice(0, 8)}-`));
-    closers.push(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
-    const access = { apiServer: cluster.url };
-    const network = createNetwork(POD_NETWORK);
-    const runner = await createPodRunner({ client, access, folder, network, entries: PROGRAMS, logger });
-    closers.push(() => runner.close());
-    const kubelet = await startKubelet(runner.logs);
-    closers.push(() => kubelet.close());
-    await writeStatus(client, { ...node(), status: kubeletStatus(kubelet) });
-    return { client, kubeconfig: cluster.kubeconfig, close };
+    const startNode = async (): Promise<void> => {
+      const folder = mkdtempSync(join(tmpdir(), `llmisvc-pods-${randomUUID().slice(0, 8)}-`));
+      closers.push(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+      const access = { apiServer: cluster.url };
+      const network = createNetwork(POD_NETWORK);
+      const runner = await createPodRunner({ client, access, folder, network, entries: PROGRAMS, logger });
+      closers.push(() => runner.close());
+      const kubelet = await startKubelet(runner.logs);
+      closers.push(() => kubelet.close());
+      await writeStatus(client, { ...node(), status: kubeletStatus(kubelet) });
+    };
+    return { client, kubeconfig: cluster.kubeconfig, startNode, close };
   } catch (error) {
     await close();
     throw error;

@@ -1,4 +1,4 @@
-import { KINDS } from "../../kube/resources.ts";
+import { KINDS, type Resource } from "../../kube/resources.ts";
 import type { KubeClient } from "../../kube/client.ts";
 import { type KubeObject, isAlreadyExists } from "../../kube/types.ts";
 import { parseYamlDocuments } from "../../kube/yaml.ts";
@@ -20,6 +20,23 @@ const FILES = [
 /** Gateway API, inference extension, LeaderWorkerSet and autoscalers as their projects publish them. */
 export function referenceDefinitions(): KubeObject[] {
   return FILES.flatMap((file) => parseYamlDocuments(readShared(`reference/crds/${file}`)) as unknown as KubeObject[]);
+}
+
+/** A definition that takes any object of a kind, for those of which only the name matters. */
+export function schemaless({ apiVersion, kind, plural, namespaced }: Resource): KubeObject {
+  const [group = "", version = ""] = apiVersion.split("/");
+  const schema = { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } };
+  return {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `${plural}.${group}` },
+    spec: {
+      group,
+      names: { kind, plural, singular: kind.toLowerCase() },
+      scope: namespaced ? "Namespaced" : "Cluster",
+      versions: [{ name: version, served: true, storage: true, schema }],
+    },
+  };
 }
 
 /** Creates definitions, leaves those that are there alone, and waits until all are served. */

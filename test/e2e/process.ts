@@ -61,7 +61,8 @@ export async function run(
   options: { readonly env?: Readonly<Record<string, string>>; readonly input?: string } = {},
 ): Promise<Finished> {
   const running = start(command, args, options.env);
-  running.child.stdin?.end(options.input ?? "");
+  // A command that reads nothing may be over by now.
+  running.child.stdin?.on("error", () => undefined).end(options.input ?? "");
   const limit = setTimeout(() => running.child.kill("SIGKILL"), RUN_LIMIT_MS);
   return await running.finished.finally(() => clearTimeout(limit));
 }
