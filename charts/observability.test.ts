@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { SyntaxNodeRef } from "@lezer/common";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { parser } from "@prometheus-io/lezer-promql";
-import { createControllerMetrics } from "../kube/controller.ts";
+import { createControllerMetrics } from "../kube/controller-metrics.ts";
 import { countAnswers } from "../kube/http-client.ts";
 import { createReflectorMetrics } from "../kube/reflector.ts";
 import { startFront } from "../scheduler/front.ts";
