@@ -33,6 +33,7 @@ import {
 } from "./pass.ts";
 import { withAccountNamed } from "./pod-account.ts";
 import { isStopped, stoppedMarks } from "./stop.ts";
+import { retainedServers } from "./succession.ts";
 import { obsoleteChildren } from "./sweep.ts";
 
 /** Everything a plan is made from. The service is as stored, in `serving.kserve.io/v1alpha2`. */
@@ -64,6 +65,8 @@ export interface Plan {
   readonly stepOf: ReadonlyMap<KubeObject, Step>;
   /** A child as it has to be written now: the certificate names the address of a Service that the same plan may make. */
   current(child: KubeObject): KubeObject;
+  /** When to look again although nothing changes; undefined: never. */
+  readonly lookAgainMs: number | undefined;
   /** Whether a written Secret calls for another pass: gateways are told the authority of a certificate once it is live. */
   readonly tellsAuthority: boolean;
   /**
@@ -207,6 +210,7 @@ const UNTOUCHED = {
   replacements: [],
   stepOf: new Map<KubeObject, Step>(),
   current: (child: KubeObject): KubeObject => child,
+  lookAgainMs: undefined,
   tellsAuthority: false,
 };
 
@@ -274,6 +278,9 @@ function planComposed(input: PlanInput, spec: JsonObject): Plan {
     outcome.children.map(([object]) => object),
   );
   const replacements = replacementsOf(pass, children);
+  const retained = outcome.complete ? retainedServers(pass) : [];
+  const goes = ({ resource, key }: LiveRef): boolean =>
+    !retained.some((kept) => kept.resource === resource && kept.name === key.name);
   return {
     children,
     replacements,
@@ -282,7 +289,8 @@ function planComposed(input: PlanInput, spec: JsonObject): Plan {
       return named ? object : (buildTlsSecret(whole)[0] ?? object);
     },
     tellsAuthority: pass.global.ingress.enableTls && pass.cluster.serves(KINDS.BackendTLSPolicy),
-    deletions: outcome.complete ? obsoleteChildren(pass, children) : [],
+    deletions: outcome.complete ? obsoleteChildren(pass, children).filter(goes) : [],
+    lookAgainMs: retained.length === 0 ? undefined : Math.min(...retained.map((kept) => kept.leftMs)),
     stepOf: new Map(outcome.children),
     conclude: (refused) => {
       const seen = observed(pass, routing, outcome, objectAt(asJson(input.service), "status"));

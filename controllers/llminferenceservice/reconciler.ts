@@ -87,7 +87,7 @@ export class ServiceReconciler {
     const passing = errors.find((error) => !(error instanceof KubeError && isLasting(error)));
     if (passing !== undefined) throw passing;
     if (errors.length > 0) return { requeueAfterMs: REFUSED_RETRY_MS };
-    return wanted.tellsAuthority && done.some(isSecret) ? { requeueAfterMs: 0 } : {};
+    return { requeueAfterMs: wanted.tellsAuthority && done.some(isSecret) ? 0 : wanted.lookAgainMs };
   }
 
   /** One Event for all that a pass did of one sort. */
