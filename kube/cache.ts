@@ -120,9 +120,14 @@ export class ObjectCache {
 
   /** Objects that the index files under `value`. Throws `Error` for an index that was not declared. */
   byIndex(name: string, value: string): readonly KubeObject[] {
+    return this.keysByIndex(name, value).map((key) => this.#objects.get(key)!);
+  }
+
+  /** Keys of the objects that the index files under `value`. Throws as `byIndex`. */
+  keysByIndex(name: string, value: string): readonly string[] {
     const index = this.#indexes.get(name);
     if (index === undefined) throw new Error(`cache has no index ${JSON.stringify(name)}`);
-    return Array.from(index.keys(value), (key) => this.#objects.get(key)!);
+    return [...index.keys(value)];
   }
 
   /** Stores an object; returns what it replaces. */

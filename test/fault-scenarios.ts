@@ -571,10 +571,11 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     ],
     words: ["kubectl-client-side-apply", ".spec.selector"],
   },
-  "rollout stalled": {
+  "rollout stalled while old pods serve": {
     fault: "rollout-stalled",
     objects: [
       deployment(names.deployment, [
+        { type: "Available", status: "True" },
         {
           type: "Progressing",
           status: "False",

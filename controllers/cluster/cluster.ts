@@ -2,10 +2,11 @@ import { type IndexFunction, ObjectCache } from "../../kube/cache.ts";
 import type { KubeClient } from "../../kube/client.ts";
 import { type ObjectChange, type Reflector, type ReflectorMetrics, startReflector } from "../../kube/reflector.ts";
 import { KINDS, type Resource, groupOf, gvkText, resourceOf } from "../../kube/resources.ts";
-import { type GroupVersionKind, type KubeObject, type ObjectKey, keyOf } from "../../kube/types.ts";
+import { type GroupVersionKind, type KubeObject, type ObjectKey, keyOf, parseKey } from "../../kube/types.ts";
 import { type Logger, describeError } from "../../telemetry/log.ts";
 import { NAME_LABEL, type StringMap, matchesLabels } from "../labels.ts";
 import type { ClusterView } from "../llminferenceservice/pass.ts";
+import { modelKeys } from "../router/model-collisions.ts";
 import type { PodWarning } from "../status/pod-causes.ts";
 import { PodWarnings } from "./pod-warnings.ts";
 import { References } from "./references.ts";
@@ -64,6 +65,7 @@ interface Mirror {
 const INDEXED_LABELS: readonly string[] = [NAME_LABEL, ...GATEWAY_SERVICE_LABELS];
 const BY_NAMESPACE = "namespace";
 const BY_LABEL = "label";
+const BY_MODEL = "model";
 
 const byNamespace: IndexFunction = ({ metadata }) => [metadata.namespace ?? ""];
 
@@ -184,6 +186,12 @@ class MirroredCluster implements Cluster {
     return this.#of(resource).every(({ reflector }) => reflector.isServed !== false);
   }
 
+  serving(namespace: string, model: string): readonly string[] {
+    const [mirror] = this.#of(KINDS.LLMInferenceService);
+    const keys = mirror?.reflector.cache.keysByIndex(BY_MODEL, `${namespace}/${model}`) ?? [];
+    return keys.map((key) => parseKey(key).name);
+  }
+
   podWarnings(pod: KubeObject): readonly PodWarning[] {
     return this.#warnings.of(pod);
   }
@@ -235,7 +243,7 @@ class MirroredCluster implements Cluster {
       ...common,
       resource,
       selection,
-      cache: new ObjectCache({ [BY_NAMESPACE]: byNamespace, [BY_LABEL]: byLabels }, { packed }),
+      cache: new ObjectCache({ [BY_NAMESPACE]: byNamespace, [BY_LABEL]: byLabels, [BY_MODEL]: modelKeys }, { packed }),
       optional: isOptional(resource),
       absentRetryMs: ABSENT_RETRY_MS,
       onServed: () => this.#discovery.forEach((listener) => listener(resource)),

@@ -52,6 +52,7 @@ export function recordingView(view: ClusterView, tokens: Set<string>): ClusterVi
       tokens.add(servedToken(resource));
       return view.serves(resource);
     },
+    serving: (namespace, model) => view.serving?.(namespace, model) ?? [],
     podWarnings: (pod) => view.podWarnings?.(pod) ?? [],
   };
 }

@@ -10,6 +10,7 @@ import {
   settleConditions,
 } from "../status/conditions.ts";
 import { assembleStatus } from "../status/status.ts";
+import { type ModelCollision, modelCollisions } from "../router/model-collisions.ts";
 import { asJson } from "./pass.ts";
 import type { LiveRef, PlanInput } from "./plan.ts";
 
@@ -82,12 +83,20 @@ function readinessEvents(name: string, before: readonly Condition[], after: read
   ];
 }
 
-/** Warnings of the composition are told once for each generation of the service, not in every pass. */
-function compositionEvents({ service, composition }: PlanInput): readonly PlannedEvent[] {
+/** What is told once for each generation of the service, not in every pass: warnings of the composition, names in use. */
+function generationEvents({ service, composition, cluster }: PlanInput): readonly PlannedEvent[] {
   const seen = objectAt(asJson(service), "status")?.["observedGeneration"];
   if (seen !== undefined && seen === service.metadata.generation) return [];
-  return composition.warnings.map(({ reason, message }) => warning(reason, message));
+  const warnings = composition.warnings.map(({ reason, message }) => warning(reason, message));
+  const routed = objectAt(asJson(service), "spec", "router", "route") !== undefined;
+  return [...warnings, ...(routed ? modelCollisions(service, cluster).map(collisionEvent) : [])];
 }
+
+const collisionEvent = ({ model, services }: ModelCollision): PlannedEvent =>
+  warning(
+    "ModelNameCollision",
+    `model "${model}" is served by ${services.slice(0, 5).join(", ")}${services.length > 5 ? ", …" : ""}, too: requests that name it alone reach either; change spec.model.name, or put them into one routing group (spec.router.route.group)`,
+  );
 
 function replacementEvents(replaced: readonly LiveRef[]): readonly PlannedEvent[] {
   return replaced.map(({ resource, key }) =>
@@ -115,7 +124,7 @@ export function conclude(input: PlanInput, findings: Findings): Conclusion {
       findings.found,
     ),
     events: [
-      ...compositionEvents(input),
+      ...generationEvents(input),
       ...replacementEvents(findings.replaced ?? []),
       ...failureEvents(previous, conditions, findings.failures),
       ...divergenceEvents(previous, conditions),

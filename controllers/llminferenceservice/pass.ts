@@ -14,6 +14,8 @@ export interface ClusterView {
   list(resource: Resource, namespace: string | undefined, labels?: StringMap): readonly KubeObject[];
   /** Whether the API server serves the kind. */
   serves(resource: Resource): boolean;
+  /** Names of the namespace's services that serve a model of that name; absent in a view without that index. */
+  serving?(namespace: string, model: string): readonly string[];
   /** Warning Events about a pod, newest first; absent in a view without Events. */
   podWarnings?(pod: KubeObject): readonly PodWarning[];
 }

@@ -7,7 +7,7 @@ import { type Pass, asJson } from "../llminferenceservice/pass.ts";
 import { isStopped } from "../llminferenceservice/stop.ts";
 import { childNames } from "../names.ts";
 import { conditionOf } from "../status/conditions.ts";
-import { loraAdapters, qualifiedModelName } from "../workload/lora.ts";
+import { modelNames, qualifiedModelName } from "../workload/lora.ts";
 import { SERVING_PORT } from "../workload/service.ts";
 import { referencedPool, runsScheduler } from "./pool-reference.ts";
 import { POOL_GROUPS, referencedVersion, routedPool } from "./pool-version.ts";
@@ -49,9 +49,6 @@ export function groupName(spec: Json | undefined): string | undefined {
   return name === "" ? undefined : name;
 }
 
-const modelsOf = (name: string, spec: JsonObject): string[] =>
-  [...new Set([textAt(spec, "model", "name") ?? name, ...loraAdapters(spec).map((adapter) => adapter.name)])].sort();
-
 /** What another service serves: what its status says, since its own spec may lean on configs; else that spec. */
 function servedModels(service: JsonObject): readonly string[] {
   const namespace = textAt(service, "metadata", "namespace") ?? "";
@@ -61,7 +58,7 @@ function servedModels(service: JsonObject): readonly string[] {
   const prefix = qualifiedModelName(namespace, "");
   const short = names.map((name) => (name.startsWith(prefix) ? name.slice(prefix.length) : name));
   if (short.length > 0) return [...new Set(short)].sort();
-  return modelsOf(textAt(service, "metadata", "name") ?? "", objectAt(service, "spec") ?? {});
+  return modelNames(textAt(service, "metadata", "name") ?? "", objectAt(service, "spec") ?? {});
 }
 
 /** Whether every workload of a service has a replica that takes requests. */
@@ -136,7 +133,7 @@ export function groupServices(pass: Pick<Pass, "cluster" | "namespace">, group: 
 export function routingGroup(pass: Pass): RoutingGroup | undefined {
   const name = groupName(pass.spec);
   if (name === undefined) return undefined;
-  const own = modelsOf(pass.name, pass.spec);
+  const own = modelNames(pass.name, pass.spec);
   const others = groupServices(pass, name).filter((service) => textAt(service, "metadata", "name") !== pass.name);
   const self = asJson(pass.cluster.find(KINDS.LLMInferenceService, { namespace: pass.namespace, name: pass.name }));
   const members = [self ?? { metadata: { name: pass.name }, spec: pass.spec }, ...others]

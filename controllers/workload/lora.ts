@@ -22,6 +22,12 @@ export function loraAdapters(spec: JsonObject): readonly LoraAdapter[] {
     .sort(byName);
 }
 
+/** Short names of the models that a service of that name serves by its spec, sorted. */
+export function modelNames(service: string, spec: JsonObject): readonly string[] {
+  const adapters = loraAdapters(spec).map((adapter) => adapter.name);
+  return [...new Set([textAt(spec, "model", "name") ?? service, ...adapters])].sort();
+}
+
 /** Folder name of an adapter: characters outside `[A-Za-z0-9._-]` become dashes. */
 export function adapterFolder(name: string): string {
   const folder = name.replace(/[^A-Za-z0-9._-]/g, "-");

@@ -92,6 +92,13 @@ describe("a running operator names the fault within five seconds", () => {
 
   test.each(cases.map(([what]) => what))("%s", (what) => expect(told.get(what)).toMatchObject({ named: true }));
 
+  test("an Event tells of a rollout that fails while old pods serve", async () => {
+    const index = cases.findIndex(([what]) => what === "rollout stalled while old pods serve");
+    const { items } = await bed.client.list(KINDS.Event, { namespace: `ml-${index}` });
+    const told = items.filter((event) => event["reason"] === "ProgressDeadlineExceeded");
+    expect(told.map((event) => [event["type"], event["count"]])).toEqual([["Warning", 1]]);
+  });
+
   test("there are 25 of them at least", () => {
     expect(new Set(cases.map(([, { fault }]) => fault)).size).toBeGreaterThanOrEqual(25);
     const times = [...told.values()].map(({ ms }) => Math.round(ms)).sort((a, b) => a - b);
