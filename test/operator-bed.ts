@@ -60,6 +60,8 @@ export interface OperatorBed {
   quiet(quietMs?: number): Promise<void>;
   /** Resolves when operators are idle and nothing is under way any more. Rejects after half a minute. */
   rest(): Promise<void>;
+  /** Ends all operators in order. */
+  stop(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -251,8 +253,12 @@ class Bed implements OperatorBed {
     return new Error(`no rest: ${JSON.stringify(this.answered.slice(-5))}`);
   }
 
+  async stop(): Promise<void> {
+    for (const operator of [...this.#operators]) await operator.close();
+  }
+
   async close(): Promise<void> {
-    for (const operator of this.#operators) await operator.close();
+    await this.stop();
     await this.#close();
   }
 }

@@ -1,4 +1,4 @@
-import { at } from "../../crds/json.ts";
+import { at, textAt } from "../../crds/json.ts";
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS, type Resource } from "../../kube/resources.ts";
 import { integerOf } from "../json-edit.ts";
@@ -34,7 +34,7 @@ const isOver = (mark: Mark | undefined): boolean =>
   mark?.status === "True" || (mark?.status === "False" && WANT_ROOM.includes(mark.reason));
 
 function leftMs(pass: Pass, successor: JsonObject | undefined): number {
-  const created = Date.parse(String(at(successor, "metadata", "creationTimestamp") ?? ""));
+  const created = Date.parse(textAt(successor, "metadata", "creationTimestamp") ?? "");
   return Number.isNaN(created) ? LONGEST_OVERLAP_MS : created + LONGEST_OVERLAP_MS - pass.nowMs;
 }
 

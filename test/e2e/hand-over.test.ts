@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { KINDS } from "../../kube/resources.ts";
+import { isNotFound } from "../../kube/types.ts";
 import { ManualClock } from "../manual-clock.ts";
-import { type BedOperator, type OperatorBed, startBed } from "../operator-bed.ts";
+import { type BedOperator, type OperatorBed, ownedObjects, startBed } from "../operator-bed.ts";
 import { SHAPES } from "../service-shapes.ts";
 
 const NAMESPACE = "n";
@@ -77,6 +78,24 @@ describe("of two operators", () => {
     expect(waited).toBeLessThanOrEqual(15_000 + 5_000);
     await bed.rest();
     expect(await isServed("b")).toBe(true);
+  }, 60_000);
+
+  test("what is deleted while none of them runs goes when one comes back; what is not keeps serving", async () => {
+    await create("b");
+    await bed.rest();
+    await bed.stop();
+    await bed.client.delete(KINDS.LLMInferenceService, { namespace: NAMESPACE, name: "b" });
+    await bed.rest();
+    const waiting = await bed.client.get(KINDS.LLMInferenceService, { namespace: NAMESPACE, name: "b" });
+    expect(waiting.metadata.finalizers).toEqual(["serving.kserve.io/llmisvc-finalizer"]);
+    expect([await isServed("a"), await isServed("b")]).toEqual([true, true]);
+    await bed.start();
+    for (const name of ["a", "b"])
+      await bed.client
+        .delete(KINDS.LLMInferenceService, { namespace: NAMESPACE, name })
+        .catch((error: unknown) => expect(isNotFound(error)).toBe(true));
+    await bed.rest();
+    expect(await ownedObjects(bed.client, NAMESPACE)).toEqual({});
   }, 60_000);
 
   test("only the one that leads writes", async () => {
