@@ -33,7 +33,7 @@ export interface Cluster extends ClusterView {
   forget(resource: Resource, key: ObjectKey): void;
   /** Resolves when every cache holds a complete list. */
   whenSynced(): Promise<void>;
-  /** Adds a listener, which is told of the present objects first. The returned function removes it. */
+  /** Adds a listener, which is told of the present services first. The returned function removes it. */
   subscribe(listener: ClusterListener): () => void;
   /** Tells when the API server begins or ceases to serve a kind, and when Warning Events of a pod are known. */
   onDiscovery(listener: (resource: Resource) => void): () => void;
@@ -145,8 +145,9 @@ class MirroredCluster implements Cluster {
 
   subscribe(listener: ClusterListener): () => void {
     this.#listeners.add(listener);
-    for (const { watch, reflector } of [...this.#mirrors.values()].flat())
-      for (const object of reflector.cache.list()) listener(watch.resource, { type: "added", object }, false);
+    const resource = KINDS.LLMInferenceService;
+    for (const { reflector } of this.#of(resource))
+      for (const object of reflector.cache.list()) listener(resource, { type: "added", object }, false);
     return () => void this.#listeners.delete(listener);
   }
 
