@@ -5,9 +5,7 @@ import { type EventRecorder, createEventRecorder } from "../kube/events.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Clock } from "../kube/clock.ts";
 import { type Controller, startController } from "../kube/controller.ts";
-import type { ControllerMetrics } from "../kube/controller-metrics.ts";
-import { type Election, type ElectionMetrics, startElection } from "../kube/leader-election.ts";
-import type { ReflectorMetrics } from "../kube/reflector.ts";
+import { type Election, startElection } from "../kube/leader-election.ts";
 import { KINDS } from "../kube/resources.ts";
 import { migrateStorage } from "../kube/storage-migration.ts";
 import type { ObjectKey } from "../kube/types.ts";
@@ -23,6 +21,7 @@ import {
 import { type PresetSet, choosePresetSet, isPresetName } from "./composition/preset-set.ts";
 import { wellKnownConfigs } from "./composition/presets.ts";
 import type { PresetOptions } from "./composition/types.ts";
+import type { OperatorMetrics } from "./operator-metrics.ts";
 import { install } from "./install.ts";
 import { ConfigReconciler } from "./llminferenceserviceconfig/reconciler.ts";
 import { ConfigUsage } from "./llminferenceserviceconfig/usage.ts";
@@ -58,9 +57,7 @@ export interface OperatorOptions {
   /** Identity in leader election; undefined: no election. */
   readonly identity: string | undefined;
   readonly logger: Logger;
-  readonly metrics?: ControllerMetrics;
-  readonly watchMetrics?: ReflectorMetrics;
-  readonly electionMetrics?: ElectionMetrics;
+  readonly metrics?: OperatorMetrics;
   readonly wallMs?: () => number;
   /** Time of the election and of repetitions of reconciles; default is the machine's. */
   readonly clock?: Clock;
@@ -102,9 +99,9 @@ class RunningOperator implements Operator {
   constructor(options: OperatorOptions) {
     this.#options = options;
     this.#wallMs = options.wallMs ?? Date.now;
-    const { client, logger, settings, watchMetrics } = options;
+    const { client, logger, settings, metrics } = options;
     const { systemNamespace } = settings;
-    this.#cluster = mirrorCluster({ client, logger, systemNamespace, metrics: watchMetrics });
+    this.#cluster = mirrorCluster({ client, logger, systemNamespace, metrics: metrics?.watches });
     this.#presetNames = new Set(PRESET_SUFFIXES.map((suffix) => `${options.presets.prefix}${suffix}`));
     this.#usage = new ConfigUsage({
       systemNamespace,
@@ -112,8 +109,11 @@ class RunningOperator implements Operator {
       exists: (key) => this.#cluster.find(KINDS.LLMInferenceServiceConfig, key) !== undefined,
     });
     this.#cluster.subscribe((resource, change) => {
-      if (resource === KINDS.LLMInferenceService) this.#followUse(this.#usage.update(change));
-      else if (resource === KINDS.LLMInferenceServiceConfig) this.#followUse([change.object.metadata]);
+      if (resource === KINDS.LLMInferenceService) {
+        metrics?.services.update(change);
+        this.#followUse(this.#usage.update(change));
+      }
+      if (resource === KINDS.LLMInferenceServiceConfig) this.#followUse([change.object.metadata]);
     });
   }
 
@@ -232,7 +232,7 @@ class RunningOperator implements Operator {
   }
 
   #lead(): void {
-    const { client, identity, settings, logger, clock, electionMetrics: metrics } = this.#options;
+    const { client, identity, settings, logger, clock, metrics } = this.#options;
     if (identity === undefined) return this.#reconcile();
     const lease = { namespace: settings.systemNamespace, name: LEASE };
     this.#election = startElection(client, {
@@ -240,7 +240,7 @@ class RunningOperator implements Operator {
       identity,
       logger,
       clock,
-      metrics,
+      metrics: metrics?.election,
       onLead: (signal) => {
         this.#reconcile();
         signal.addEventListener("abort", () => void this.#closeControllers(), { once: true });
@@ -268,7 +268,7 @@ class RunningOperator implements Operator {
       reconcile: (key) => reconciler.reconcile(key),
       workers: WORKERS,
       logger,
-      ...(metrics === undefined ? {} : { metrics }),
+      ...(metrics === undefined ? {} : { metrics: metrics.controllers }),
       ...(clock === undefined ? {} : { clock }),
     });
     this.#controllers = [controller, this.#reconcileConfigs(events)];
@@ -298,7 +298,7 @@ class RunningOperator implements Operator {
       name: "llminferenceserviceconfig",
       reconcile: (key) => reconciler.reconcile(key),
       logger,
-      ...(metrics === undefined ? {} : { metrics }),
+      ...(metrics === undefined ? {} : { metrics: metrics.controllers }),
       ...(clock === undefined ? {} : { clock }),
     });
     this.#followUse = (configs) => configs.forEach((key) => controller.enqueue(key));

@@ -2,9 +2,7 @@ import { hostname } from "node:os";
 import { randomUUID } from "node:crypto";
 import { DEFAULT_PRESET_PREFIX } from "../../controllers/composition/presets.ts";
 import { startOperator } from "../../controllers/operator.ts";
-import { createControllerMetrics } from "../../kube/controller-metrics.ts";
-import { createElectionMetrics } from "../../kube/leader-election.ts";
-import { createReflectorMetrics } from "../../kube/reflector.ts";
+import { createOperatorMetrics } from "../../controllers/operator-metrics.ts";
 import { countAnswers, createKubeClient, loadKubeConfig } from "../../kube/http-client.ts";
 import { createLogger, describeError } from "../../telemetry/log.ts";
 import { createMetricsRegistry } from "../../telemetry/metrics.ts";
@@ -44,9 +42,7 @@ try {
     webhook: options.webhook,
     identity: options.leaderElect ? `${hostname()}_${randomUUID()}` : undefined,
     logger,
-    metrics: createControllerMetrics(registry),
-    watchMetrics: createReflectorMetrics(registry),
-    electionMetrics: createElectionMetrics(registry),
+    metrics: createOperatorMetrics(registry),
   });
   ready = () => operator.ready;
   logger.info("operator started", { namespace: options.settings.systemNamespace, webhooks: options.webhook.port });
