@@ -25,7 +25,7 @@ const TCP_KEEPALIVE_MS = 30_000;
 export class HttpTransport {
   readonly #access: ClusterAccess;
   #agent: HttpAgent | undefined;
-  #agentKey = "";
+  #material: readonly unknown[] = [];
 
   constructor(access: ClusterAccess) {
     this.#access = access;
@@ -84,14 +84,23 @@ export class HttpTransport {
   #keepAliveAgent(server: URL, access: RequestOptions): HttpAgent {
     const { ca, cert, key, pfx, passphrase, servername, rejectUnauthorized } = access;
     const material = { ca, cert, key, pfx, passphrase, servername, rejectUnauthorized };
-    const agentKey = JSON.stringify(material);
-    if (this.#agent !== undefined && this.#agentKey === agentKey) return this.#agent;
-    this.#agentKey = agentKey;
+    const values = Object.values(material);
+    const same = values.every((value, index) => isSameMaterial(value, this.#material[index]));
+    if (this.#agent !== undefined && same) return this.#agent;
+    this.#material = values;
     const options: AgentOptions = { keepAlive: true, keepAliveMsecs: TCP_KEEPALIVE_MS };
     this.#agent =
       server.protocol === "http:" ? new HttpAgent(options) : new HttpsAgent(definedOnly({ ...options, ...material }));
     return this.#agent;
   }
+}
+
+/** Keys and certificates are texts, bytes or lists of them, which are read anew for each request. */
+function isSameMaterial(value: unknown, other: unknown): boolean {
+  if (value === other) return true;
+  if (value instanceof Uint8Array) return other instanceof Uint8Array && Buffer.compare(value, other) === 0;
+  if (typeof value !== "object" || typeof other !== "object") return false;
+  return JSON.stringify(value) === JSON.stringify(other);
 }
 
 /** Absent and undefined differ for Node's TLS options. */

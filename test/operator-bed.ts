@@ -254,7 +254,7 @@ class Bed implements OperatorBed {
   }
 
   async stop(): Promise<void> {
-    for (const operator of [...this.#operators]) await operator.close();
+    for (const operator of this.#operators) await operator.close();
   }
 
   async close(): Promise<void> {
