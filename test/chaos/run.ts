@@ -121,10 +121,19 @@ function printLoad({ counts }: Load, verdict: Verdict): void {
     say(`  ${new Date(loss.startedAt).toISOString()} +${loss.endedAt - loss.startedAt} ms ${JSON.stringify(loss)}`);
 }
 
+/** Counters of the proxy for what a server may not do; its count of protocol errors holds connections that it closed itself. */
+const VIOLATIONS = [
+  "rx_messaging_error",
+  "header_overflow",
+  "inbound_empty_frames_flood",
+  "inbound_priority_frames_flood",
+  "inbound_window_update_frames_flood",
+] as const;
+
 /** What the proxy has against the HTTP/2 of the schedulers. */
 async function violations({ envoy }: Bed): Promise<string[]> {
-  const counters = ["cluster.picker.upstream_cx_protocol_error", "cluster.picker.http2.rx_messaging_error"];
-  const counts = await Promise.all(counters.map(async (name) => [name, await envoy.stat(name)] as const));
+  const stats = VIOLATIONS.map((name) => `cluster.picker.http2.${name}`);
+  const counts = await Promise.all(stats.map(async (name) => [name, await envoy.stat(name)] as const));
   return counts.filter(([, count]) => count > 0).map(([name, count]) => `${name}: ${count}`);
 }
 
