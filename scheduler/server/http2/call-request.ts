@@ -33,6 +33,7 @@ const contentLength = (text: string | undefined): number =>
 
 /** A timeout that cannot be read is none: the client keeps its own. */
 function timeoutOf(text: string | undefined): number | undefined {
-  const [, amount, unit = ""] = TIMEOUT.exec(text ?? "") ?? [];
+  if (text === undefined) return undefined;
+  const [, amount, unit = ""] = TIMEOUT.exec(text) ?? [];
   return amount === undefined ? undefined : Number(amount) * UNITS_MS[unit]!;
 }

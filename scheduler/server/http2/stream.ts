@@ -143,7 +143,7 @@ export class ServerStream implements Call {
 
   #close(): void {
     this.#over = true;
-    clearTimeout(this.#limit);
+    if (this.#limit !== undefined) clearTimeout(this.#limit);
   }
 
   #read(content: Buffer): void {
@@ -168,7 +168,7 @@ export class ServerStream implements Call {
 
   /** A client that does not read what it is sent may not send more either, so that what waits for it stays bounded. */
   #grant(): void {
-    if (this.remoteClosed || this.#isSent || this.#queue.length > 0 || this.#ungranted < STREAM_WINDOW_BYTES / 2)
+    if (this.#ungranted < STREAM_WINDOW_BYTES / 2 || this.remoteClosed || this.#isSent || this.#queue.length > 0)
       return;
     this.#host.grant(this, this.#ungranted);
     this.#receiveWindow += this.#ungranted;
