@@ -201,7 +201,9 @@ function picker(upstreams: Upstreams): Json {
     ...assigned(PICKER, [address], upstreams),
     connect_timeout: "1s",
     lb_policy: "LEAST_REQUEST",
-    circuit_breakers: { thresholds: [{ max_connections: 40000, max_pending_requests: 40000, max_requests: 40000 }] },
+    circuit_breakers: {
+      thresholds: [{ max_connections: 40000, max_pending_requests: 40000, max_requests: 40000, max_retries: 40000 }],
+    },
     typed_extension_protocol_options: protocolOptions({ explicit_http_config: { http2_protocol_options: {} } }),
     transport_socket: unverifiedTls("h2"),
     ...(healthChecks ? { health_checks: [healthCheck()], common_lb_config: HEALTH_AT_ONCE } : {}),
@@ -265,7 +267,9 @@ function pool(style: Style, upstreams: Upstreams): Json {
       explicit_http_config: { http_protocol_options: {} },
     }),
     per_connection_buffer_limit_bytes: BUFFER_BYTES,
-    circuit_breakers: { thresholds: [{ max_connections: 40000, max_pending_requests: 40000, max_requests: 40000 }] },
+    circuit_breakers: {
+      thresholds: [{ max_connections: 40000, max_pending_requests: 40000, max_requests: 40000, max_retries: 40000 }],
+    },
   };
   if (style === "original-dst")
     return {

@@ -88,7 +88,8 @@ export async function fuzz(target: Target, limits: FuzzLimits): Promise<FuzzRepo
     // Promises and timers of what was tried get their turn.
     if (done % 256 === 255) await new Promise((resolve) => setImmediate(resolve));
   }
-  const liveGrowthMiB = ((await liveBytes()) - (live ?? 0)) / BYTES_PER_MIB;
+  const liveInTheEnd = await liveBytes();
+  const liveGrowthMiB = (liveInTheEnd - (live ?? liveInTheEnd)) / BYTES_PER_MIB;
   if (liveGrowthMiB > MAX_LIVE_GROWTH_MIB)
     failures.push({ iteration: -1, message: `live memory grew by ${liveGrowthMiB.toFixed(1)} MiB` });
   const verdict = await target.verdict?.();
