@@ -282,6 +282,8 @@ describe("scheduler configuration by reference", () => {
     const configMaps = { "ns1/c": { data: { epp: "[1]", bad: "a: [" } } };
     expect(failed(service("{name: c}"), { configMaps }).message).toContain("must hold one YAML mapping");
     expect(failed(service("{name: c, key: bad}"), { configMaps }).message).toContain("not valid YAML");
+    const long = { "ns1/c": { data: { epp: `a: ${"x".repeat(300_000)}` } } };
+    expect(failed(service("{name: c}"), { configMaps: long }).message).toContain("too many for a configuration");
     expect(failed(service("{name: c, key: none}"), { configMaps }).message).toContain('doesn\'t have key "none"');
     expect(at(composed(service("{name: none, optional: true}")).spec, "router", "scheduler", "config")).toEqual({});
   });

@@ -81,13 +81,19 @@ function isForeign(hub: JsonObject): boolean {
   return image !== undefined && !OWN_IMAGE.test(image);
 }
 
+/** Pod specs of a service. */
+const PODS = ["template", "worker", "prefill.template", "prefill.worker", "router.scheduler.template"].map((path) => [
+  "spec",
+  ...path.split("."),
+]);
+
 /** Spellings that are taken and have a better one. */
 function deprecations(object: JsonObject): Findings {
   const warnings: string[] = [];
   if (at(object, "spec", "model", "criticality") !== undefined)
     warnings.push("spec.model.criticality has no effect any more: use an InferenceObjective");
-  for (const path of ["template", "worker"])
-    if (at(object, "spec", path, "serviceAccount") !== undefined)
-      warnings.push(`spec.${path}.serviceAccount is the former name of serviceAccountName`);
+  for (const path of PODS)
+    if (at(object, ...path, "serviceAccount") !== undefined)
+      warnings.push(`${path.join(".")}.serviceAccount is the former name of serviceAccountName`);
   return { errors: [], warnings };
 }

@@ -6,7 +6,7 @@ import { type Pass, PassError } from "../llminferenceservice/pass.ts";
 import { type CredentialSource, withCredentials } from "./credentials.ts";
 import { adapterFolder, loraAdapters } from "./lora.ts";
 import { imageAttached } from "./model-image.ts";
-import { MODEL_PATH, MODEL_VOLUME, type ModelTarget } from "./model-target.ts";
+import { MODEL_PATH, MODEL_VOLUME, type ModelTarget, requireFreePath } from "./model-target.ts";
 import { type ModelSource, cachedModelUri, parseModelUri } from "./model-uri.ts";
 import {
   MAIN_CONTAINER,
@@ -157,6 +157,8 @@ export function withModelArtifacts(pass: Pass, pod: JsonObject, options: Artifac
   const source = parseModelUri(cachedModelUri(uri, pass.labels, pass.annotations, reason), "spec.model.uri", reason);
   const override = named(pod["initContainers"], STORAGE_INITIALIZER);
   const bare = withoutInitContainer(pod, STORAGE_INITIALIZER);
+  if (source.kind === "pvc") requireFreePath(bare, CLAIM_VOLUME, options);
+  if (source.kind === "download") requireFreePath(bare, MODEL_VOLUME, options);
   const based =
     source.kind === "pvc"
       ? claimAttached(bare, CLAIM_VOLUME, source, target)

@@ -1,10 +1,10 @@
 import { posix } from "node:path";
 import type { JsonObject } from "../../crds/schema/types.ts";
-import { at, objectAt } from "../../crds/json.ts";
-import { compact, named, objectsOf, putNamed } from "../json-edit.ts";
+import { objectAt } from "../../crds/json.ts";
+import { compact, named, putNamed } from "../json-edit.ts";
 import { type Pass, PassError } from "../llminferenceservice/pass.ts";
 import type { ModelSource } from "./model-uri.ts";
-import { MODEL_PATH, MODEL_VOLUME, type ModelTarget } from "./model-target.ts";
+import { MODEL_PATH, MODEL_VOLUME, type ModelTarget, requireFreePath } from "./model-target.ts";
 import { editContainer, env, mount, withInitContainer, withMount, withVolume } from "./pod.ts";
 
 const MODELCAR = "modelcar";
@@ -17,14 +17,7 @@ interface ImageOptions {
 
 function nativeImageAttached(pod: JsonObject, reference: string, { target, reason }: ImageOptions): JsonObject {
   const volume = target.path.slice(1).replaceAll("/", "-");
-  const occupied = objectsOf(at(named(pod["containers"], target.container), "volumeMounts")).some(
-    (existing) => existing["mountPath"] === target.path && existing["name"] !== volume,
-  );
-  if (occupied)
-    throw new PassError(
-      reason,
-      `spec.template: container ${target.container} mounts another volume at ${target.path}: remove it`,
-    );
+  requireFreePath(pod, volume, { target, reason });
   const attached = withVolume(pod, { name: volume, image: { reference, pullPolicy: "IfNotPresent" } });
   return editContainer(attached, target.container, (main) =>
     withMount(main, mount(volume, target.path, { readOnly: true, subPath: "models" })),

@@ -74,6 +74,20 @@ describe("where a model comes from", () => {
     expect(names).toEqual(["Secret s-kserve-self-signed-certs"]);
   });
 
+  test.each(["hf://a/b", "pvc://claim", "oci+native://r/i:1"])("%s needs its place in the server free", (uri) => {
+    const mounting = (name: string): JsonObject => ({
+      model: { uri },
+      template: {
+        containers: [{ name: "main", volumeMounts: [{ name, mountPath: "/mnt/models" }] }],
+        volumes: [{ name: "mine", emptyDir: {} }],
+      },
+    });
+    const { status } = run({ name: "s", spec: mounting("mine") });
+    expect(JSON.stringify(status)).toContain("container main mounts volume mine at /mnt/models, where the model goes");
+    const off = { ...mounting("mine"), storageInitializer: { enabled: false } };
+    expect(listAt(containerOf(podFor({ spec: off })), "volumeMounts").at(0)).toMatchObject({ name: "mine" });
+  });
+
   test("nothing is attached where the initializer is off; the user's own one stays", () => {
     const own = { name: "storage-initializer", image: "mine", args: ["x"] };
     const spec = { model: { uri: "hf://a/b" }, storageInitializer: { enabled: false } };
