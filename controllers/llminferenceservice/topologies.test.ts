@@ -4,7 +4,12 @@ import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import { bare, exampleCluster, run } from "../../test/examples.ts";
-import { objectAt } from "../../crds/json.ts";
+import { coreKinds } from "../../crds/core.ts";
+import { objectAt, textAt } from "../../crds/json.ts";
+import { createStructural } from "../../crds/schema/structural.ts";
+import { formatFieldError } from "../../crds/schema/types.ts";
+import { childrenOf } from "../../test/settled.ts";
+import { objectsOf } from "../json-edit.ts";
 import type { ObjectView } from "../preview/object-view.ts";
 import { asJson } from "./pass.ts";
 
@@ -111,6 +116,70 @@ function owned(view: ObjectView): Readonly<Record<string, unknown>> {
   });
   return Object.fromEntries(entries.sort(([left], [right]) => (left < right ? -1 : 1)));
 }
+
+/** Further choices, which change what is in the children. */
+const MORE: readonly JsonObject[] = [
+  {},
+  { tracing: {} },
+  { kvCacheOffloading: { cpu: "1Gi", secondary: [{}, { fileSystem: { emptyDir: { size: "1Gi" } } }] } },
+  { model: { uri: "oci+native://r/i:1", lora: { adapters: [{ name: "A_b/c", uri: "pvc://c" }] } } },
+  { model: { uri: "s3://b/k", confidential: { enabled: true } }, storageInitializer: {} },
+  { template: { initContainers: [{ name: "storage-initializer", env: [{ name: "HF_HOME", value: "/x" }] }] } },
+];
+
+const SCHEMAS = new Map(
+  coreKinds().map(({ apiVersion, kind, schema }) => [`${apiVersion}/${kind}`, createStructural(schema)] as const),
+);
+
+/** Names of elements that are there twice, or that no volume has. */
+function podProblems(pod: JsonObject): readonly string[] {
+  const containers = [...objectsOf(pod["containers"]), ...objectsOf(pod["initContainers"])];
+  const volumes = objectsOf(pod["volumes"]).map((volume) => textAt(volume, "name"));
+  const twice = (list: readonly (string | undefined)[]): string[] =>
+    list.flatMap((item, index) => (list.indexOf(item) === index ? [] : [`${item} twice`]));
+  const mounts = (container: JsonObject): readonly JsonObject[] => objectsOf(container["volumeMounts"]);
+  return [
+    ...twice(volumes),
+    ...twice(containers.map((container) => textAt(container, "name"))),
+    ...containers.flatMap((container) => [
+      ...twice(objectsOf(container["env"]).map((variable) => textAt(variable, "name"))),
+      ...twice(mounts(container).map((mount) => textAt(mount, "mountPath"))),
+      ...mounts(container).flatMap((mount) =>
+        volumes.includes(textAt(mount, "name")) ? [] : [`no ${textAt(mount, "name") ?? ""}`],
+      ),
+      ...(textAt(container, "image") === undefined ? [`${textAt(container, "name") ?? ""} without image`] : []),
+    ]),
+  ];
+}
+
+/** Why an API server would not take a child. */
+function problemsOf(child: JsonObject): readonly string[] {
+  const copy = JSON.parse(JSON.stringify(child)) as JsonObject;
+  const schema = SCHEMAS.get(`${textAt(child, "apiVersion")}/${textAt(child, "kind")}`);
+  const group = objectAt(child, "spec", "leaderWorkerTemplate");
+  const pods = [
+    objectAt(child, "spec", "template", "spec"),
+    objectAt(group, "leaderTemplate", "spec"),
+    objectAt(group, "workerTemplate", "spec"),
+  ];
+  const found = [
+    ...(schema?.validate(copy).map(formatFieldError) ?? []),
+    ...pods.flatMap((pod) => (pod === undefined ? [] : podProblems(pod))),
+  ];
+  return found.map((text) => `${textAt(child, "kind")} ${textAt(child, "metadata", "name")}: ${text}`);
+}
+
+describe("every shape of a service", () => {
+  test("has children that an API server takes", () => {
+    fc.assert(
+      fc.property(state, fc.constantFrom(...MORE), fc.constantFrom("s", "7b.v1"), ({ spec, tls }, more, name) => {
+        const example = { name, spec: { ...spec, ...more }, cluster: cluster(), ...(tls ? { global: TLS } : {}) };
+        expect(childrenOf(run(example).settled).flatMap(problemsOf)).toEqual([]);
+      }),
+      { numRuns: 25 },
+    );
+  });
+});
 
 describe("changes of a service's shape", () => {
   test("whatever came before, a service ends with the objects of its last spec, and no others", () => {
