@@ -57,6 +57,61 @@ describe("parseYaml reads what Go's reader reads", () => {
   });
 });
 
+const MEGABYTE = 1 << 20;
+const fill = (part: string): string => part.repeat(Math.ceil(MEGABYTE / part.length));
+
+/** Texts of about a megabyte that ask for more than they are worth, and how they end. */
+const HOSTILE: readonly (readonly [what: string, text: string, outcome: RegExp | undefined])[] = [
+  ["brackets", fill("["), /nesting exceeded/],
+  ["braces", fill("{a: "), /nesting exceeded/],
+  ["lists in lists", fill("- "), /nesting exceeded/],
+  ["keys in keys", fill("? "), /nesting exceeded/],
+  [
+    "deeper and deeper",
+    Array.from({ length: 1400 }, (_, level) => `${" ".repeat(level)}a:\n`).join(""),
+    /nesting exceeded/,
+  ],
+  ["anchors", fill("&a "), /duplication of an anchor/],
+  ["an open quote", `"${fill("\\")}`, /unexpected end/],
+  ["blank lines of a text", `|${fill("\n")}`, undefined],
+  ["ends of documents", fill("...\n"), undefined],
+  ["directives", fill("%YAML 1.2\n"), /duplication of %YAML/],
+  ["one key", `${fill("a")}: 1`, undefined],
+  ["a map that merges itself", "&a {<<: *a}", undefined],
+  ["merges of merges", `a: &a {b: 1}\nc: {<<: [${fill("*a,")}*a]}`, /merge/],
+  ["the same key", fill("a: 1\n"), /duplicated mapping key/],
+];
+
+describe("hostile texts", () => {
+  test.each(HOSTILE)("%s are read, or refused with a line", (_what, text, outcome) => {
+    const read = (): unknown => parseYamlDocuments(text);
+    if (outcome === undefined) expect(read).not.toThrow();
+    else expect(read).toThrow(outcome);
+  });
+
+  test("a damaged manifest is read or refused, never anything else", () => {
+    const manifest = `# a service\na: &x {b: [1, "two", 'three']}\nc: |\n  text\nd:\n- <<: *x\n  e: !!binary aGk=\n`;
+    const splice = fc.tuple(fc.nat(manifest.length), fc.nat(5), fc.string({ maxLength: 4, unit: "grapheme" }));
+    fc.assert(
+      fc.property(fc.array(splice, { minLength: 1, maxLength: 4 }), (splices) => {
+        const text = splices.reduce((now, [at, drop, put]) => now.slice(0, at) + put + now.slice(at + drop), manifest);
+        expect([undefined, YamlError]).toContain(thrownBy(() => JSON.stringify(parseYamlDocuments(text))));
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+/** The class of what a function throws; undefined where it throws nothing. */
+function thrownBy(run: () => unknown): unknown {
+  try {
+    run();
+    return undefined;
+  } catch (error) {
+    return (error as object).constructor;
+  }
+}
+
 describe("dumpYaml", () => {
   test("quotes what other readers would take for another type", () => {
     expect(dumpYaml(["yes", "y", "012", "1:30", "1e3", "null"])).toBe(
