@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type BuildOptions, type Plugin, build } from "esbuild";
@@ -64,15 +65,26 @@ const OPTIONS: BuildOptions = {
   logLevel: "warning",
 };
 
+/** The commit of the checkout, for the metric `llm_d_epp_info`; `unknown` outside of one. */
+function commit(): string {
+  const { stdout, status } = spawnSync("git", ["rev-parse", "HEAD"], { cwd: ROOT, encoding: "utf8" });
+  return status === 0 ? stdout.trim() : "unknown";
+}
+
 /**
  * Writes the programs of the images under `target`, laid out as in the root of an image: `app/cmd/<program>/main.mjs` with
  * source maps, the presets at the path that the sources have them at, and a link for each name that deployments call.
  */
 export async function bundle(target: string): Promise<void> {
+  const { name, version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as Record<string, string>;
+  const facts = { BUILD_COMMIT: commit(), BUILD_REF: version };
+  const define = Object.fromEntries(
+    Object.entries(facts).map(([key, value]) => [`process.env.${key}`, JSON.stringify(value)]),
+  );
   rmSync(target, { recursive: true, force: true });
   for (const [program, links] of Object.entries(PROGRAMS)) {
     const file = `app/cmd/${program}/main.mjs`;
-    await build({ ...OPTIONS, entryPoints: [`cmd/${program}/main.ts`], outfile: join(target, file) });
+    await build({ ...OPTIONS, define, entryPoints: [`cmd/${program}/main.ts`], outfile: join(target, file) });
     chmodSync(join(target, file), 0o755);
     for (const link of links) {
       mkdirSync(join(target, dirname(link)), { recursive: true });
@@ -81,7 +93,6 @@ export async function bundle(target: string): Promise<void> {
   }
   cpSync(join(ROOT, "templates/presets"), join(target, "app/templates/presets"), { recursive: true });
   cpSync(join(ROOT, "LICENSE"), join(target, "app/LICENSE"));
-  const { name, version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as Record<string, string>;
   writeFileSync(join(target, "app/package.json"), `${JSON.stringify({ name, version, type: "module" })}\n`);
 }
 
