@@ -19,6 +19,14 @@ export const BODIES: readonly (readonly [path: string, body: Buffer])[] = (
       "/v1/messages",
       '{"model":"m","max_tokens":5,"system":[{"type":"text","text":"s"}],"messages":[{"role":"user","content":"x"}]}',
     ],
+    [
+      "/v1/messages",
+      '{"model":"m","messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"iVBORw0KGgoAAAANSUhEUgAABAAAAAIACAYAAAA="}},{"type":"tool_use","id":"i","name":"n","input":{"a":1}},{"type":"tool_result","content":[{"type":"text","text":"one"}]}]}]}',
+    ],
+    [
+      "/v1/chat/completions",
+      '{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/jpeg;base64,/9j/4AAGqrvM3f/AAAsIAgAEAAEBEQA="}},{"type":"image_url","image_url":{"url":"data:image/webp;base64,UklGRgAAAABXRUJQVlA4WAoAAAAAAAAA/wMA/wEA"}},{"type":"input_audio","input_audio":{"data":"QUJD","format":"wav"}},{"type":"video_url","video_url":{"url":"v"}}]}]}',
+    ],
     ["/v1/messages/count_tokens", '{"model":"m","messages":[{"role":"user","content":"x"}]}'],
     ["/inference/v1/generate", '{"token_ids":[1,2,3],"sampling_params":{"max_tokens":2},"features":{}}'],
     ["/generate", '{"input_ids":[1,2,3],"extra_key":"k","sampling_params":{"max_new_tokens":2}}'],

@@ -7,6 +7,7 @@ import { createUsageReader } from "../../scheduler/extproc/usage.ts";
 import { WireError } from "../../scheduler/extproc/wire.ts";
 import { schedulingMetricsOf } from "../../scheduler/metrics/scheduling-metrics.ts";
 import { replaceModel } from "../../scheduler/parsers/json-body.ts";
+import { estimateParameters, mediaEstimate } from "../../scheduler/plugins/data-producer/media-estimate.ts";
 import { createParsers, PARSER_TYPES } from "../../scheduler/parsers/parsers.ts";
 import { API_TRAITS } from "../../scheduler/parsers/traits.ts";
 import { RequestError } from "../../scheduler/request/types.ts";
@@ -20,6 +21,7 @@ import { ANSWERS, BODIES, EXCHANGES } from "./seeds.ts";
 
 /** One stream in so many is read back by a reference decoder, which costs more than all the rest. */
 const CHECKED = 64;
+const NO_HEADERS: ReadonlyMap<string, string> = new Map();
 /** Series of one family that no client may get beyond. */
 const MAX_SERIES = 2500;
 /** Statuses that a stream may be ended with: UNKNOWN would tell of an error that nobody foresaw. */
@@ -116,7 +118,8 @@ export function bodyTarget(): Target {
       const bytes = mutate(body, chance, bodies);
       foreseen(() => {
         const parsed = parsers.parse(path, bytes);
-        foreseen(() => parsed.promptBytes());
+        foreseen(() => parsed.promptBytes(mediaEstimate(estimateParameters.fallback, NO_HEADERS)));
+        foreseen(() => parsed.media());
         foreseen(() => parsed.promptTokenIds());
         foreseen(() => parsed.json());
         if (API_TRAITS[parsed.api].canRewriteModel) checkRewritten(bytes);

@@ -8,5 +8,5 @@ export const priorityThenTimeEvictionOrderPolicy = definePlugin({
   stability: "alpha",
   description: "Ends the least urgent requests first, of those the latest.",
   parameters: noParameters(),
-  handledBy: "flow control",
+  limits: "not used: running requests are not ended for others",
 });

@@ -8,5 +8,5 @@ export const sheddableEvictionFilter = definePlugin({
   stability: "alpha",
   description: "Running requests of negative priority may be ended.",
   parameters: noParameters(),
-  handledBy: "flow control",
+  limits: "not used: running requests are not ended for others",
 });
