@@ -8,9 +8,12 @@ import { groupName } from "./group.ts";
 /** A model name that other services of the namespace serve, too. */
 export interface ModelCollision {
   readonly model: string;
-  /** Their names, sorted. */
+  /** Names of some of them, sorted. */
   readonly services: readonly string[];
 }
+
+/** Others that are looked at for each model: enough to name, and no more work where hundreds serve it. */
+const LOOKED_AT = 6;
 
 const specOf = (service: KubeObject) => objectAt(asJson(service), "spec") ?? {};
 
@@ -29,12 +32,13 @@ export function modelCollisions(service: KubeObject, cluster: ClusterView): read
   const { namespace = "", name } = service.metadata;
   const group = groupName(specOf(service));
   const competes = (other: string): boolean => {
-    const found = other === name ? undefined : cluster.find(KINDS.LLMInferenceService, { namespace, name: other });
+    const found = cluster.find(KINDS.LLMInferenceService, { namespace, name: other });
     if (found === undefined || found.metadata.deletionTimestamp !== undefined) return false;
     return group === undefined || groupName(specOf(found)) !== group;
   };
   return modelNames(name, specOf(service)).flatMap((model) => {
-    const services = [...(cluster.serving?.(namespace, model) ?? [])].filter(competes).sort();
+    const others = (cluster.serving?.(namespace, model) ?? []).filter((other) => other !== name);
+    const services = others.slice(0, LOOKED_AT).filter(competes).sort();
     return services.length === 0 ? [] : [{ model, services }];
   });
 }
