@@ -10,8 +10,9 @@ import { Admission } from "../playground/apiserver/admission.ts";
 import { Converter } from "../playground/apiserver/conversion.ts";
 import { ApiError } from "../playground/apiserver/errors.ts";
 import { KindRegistry, type ServedKind, builtinKind } from "../playground/apiserver/kinds.ts";
-import { Resources, type WriteMode } from "../playground/apiserver/resources.ts";
+import { Resources } from "../playground/apiserver/resources.ts";
 import { Store } from "../playground/apiserver/store.ts";
+import type { WriteMode } from "../playground/apiserver/target.ts";
 import { SYSTEM_NAMESPACE } from "./composition.ts";
 
 /** What came of an apply. */

@@ -237,7 +237,7 @@ export const CORE_OUTLINES: readonly {
     kind: "Role",
     plural: "roles",
     outline: `
-  rules: []@PolicyRule`,
+  rules: []@PolicyRule nullable`,
   },
   {
     apiVersion: "rbac.authorization.k8s.io/v1",
@@ -245,7 +245,7 @@ export const CORE_OUTLINES: readonly {
     plural: "clusterroles",
     cluster: true,
     outline: `
-  rules: []@PolicyRule
+  rules: []@PolicyRule nullable
   aggregationRule: object preserve`,
   },
   {

@@ -1,7 +1,8 @@
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { ApiError, badRequest, expired } from "./errors.ts";
 import { isObject, metaOf, textOf } from "./objects.ts";
-import type { Resources, Target } from "./resources.ts";
+import type { Resources } from "./resources.ts";
+import type { Target } from "./target.ts";
 import { type Predicate, fieldSelector, labelSelector } from "./selectors.ts";
 import type { Change, Store } from "./store.ts";
 

@@ -270,7 +270,7 @@ const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     value: (object) => Number(sizeOf("data")(object)) + Number(sizeOf("binaryData")(object)),
   }),
   Secret: named({ name: "Type", value: path("type") }, { name: "Data", type: "string", value: sizeOf("data") }),
-  ServiceAccount: named({ name: "Secrets", type: "integer", value: sizeOf("secrets") }),
+  ServiceAccount: named({ name: "Secrets", value: sizeOf("secrets") }),
   Lease: named({ name: "Holder", value: path("spec", "holderIdentity") }),
   PersistentVolumeClaim: [
     NAME,

@@ -95,6 +95,9 @@ function defaultService(object: JsonObject): void {
   fill(ensureObject(object, "status"), { loadBalancer: {} });
   fill(spec, { type: "ClusterIP", sessionAffinity: "None" });
   eachObject(spec["ports"], (port) => fill(port, { protocol: "TCP", targetPort: port["port"] ?? 0 }));
+  if (listOf(spec["ports"]).length === 0) delete spec["ports"];
+  if (spec["sessionAffinity"] !== "ClientIP") delete spec["sessionAffinityConfig"];
+  else fill(spec, { sessionAffinityConfig: { clientIP: { timeoutSeconds: 10_800 } } });
   if (spec["type"] === "ExternalName") return;
   fill(spec, { internalTrafficPolicy: "Cluster" });
 }
@@ -147,6 +150,11 @@ function defaultBinding(object: JsonObject): void {
   });
 }
 
+/** The encoding does not tell an empty list from none, and the field is always written. */
+function defaultRole(object: JsonObject): void {
+  if (listOf(object["rules"]).length === 0) object["rules"] = null;
+}
+
 function defaultDefinition(object: JsonObject): void {
   const spec = ensureObject(object, "spec");
   const names = ensureObject(spec, "names");
@@ -180,6 +188,8 @@ const DEFAULTS: Readonly<Record<string, (object: JsonObject) => void>> = {
     defaultTemplate(object);
   },
   "coordination.k8s.io/leases": (object) => void ensureObject(object, "spec"),
+  "rbac.authorization.k8s.io/roles": defaultRole,
+  "rbac.authorization.k8s.io/clusterroles": defaultRole,
   "rbac.authorization.k8s.io/rolebindings": defaultBinding,
   "rbac.authorization.k8s.io/clusterrolebindings": defaultBinding,
   "admissionregistration.k8s.io/mutatingwebhookconfigurations": defaultWebhooks,

@@ -22,6 +22,9 @@ export function waitsForPod(kind: ServedKind, object: JsonObject): boolean {
   return kind.storage === "/pods" && Number(metaOf(object)["deletionGracePeriodSeconds"] ?? 0) > 0;
 }
 
+/** Whether a deletion is told as an update first, even where no time is asked for. */
+export const isGraceful = (kind: ServedKind): boolean => kind.storage === "/pods";
+
 /** The object marked for deletion; undefined when it can go at once. */
 export function markDeleted(
   kind: ServedKind,
@@ -34,8 +37,9 @@ export function markDeleted(
   const finalizers = propagationFinalizers(finalizersOf(next), mode.propagationPolicy);
   const grace = graceSeconds(kind, stored, mode);
   const holds = holdsNamespace(kind, stored);
-  if (finalizers.length === 0 && grace === 0 && !holds) return undefined;
+  if (finalizers.length === 0 && grace === 0 && !holds && !isGraceful(kind)) return undefined;
   if (finalizers.length > 0) meta["finalizers"] = finalizers;
+  else delete meta["finalizers"];
   const before = meta["deletionGracePeriodSeconds"];
   if (before === undefined && meta["generation"] !== undefined) meta["generation"] = Number(meta["generation"]) + 1;
   if (before === undefined || grace < Number(before)) {

@@ -16,7 +16,14 @@ export const VERSION: Readonly<Record<string, string>> = {
 };
 
 const VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+/** The part of Kubernetes that serves custom kinds tells them in another order. */
+const CUSTOM_VERBS = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 const SUBRESOURCE_VERBS = ["get", "patch", "update"];
+
+function verbsOf(kind: ServedKind): string[] {
+  if (kind.conversion !== undefined) return [...CUSTOM_VERBS];
+  return VERBS.filter((verb) => verb !== "deletecollection" || kind.storage !== "/namespaces");
+}
 
 interface Subresource {
   readonly name: string;
@@ -109,7 +116,7 @@ function resourceEntries(kind: ServedKind): JsonObject[] {
     singularName: kind.singular,
     namespaced: kind.namespaced,
     kind: kind.kind,
-    verbs: [...VERBS],
+    verbs: verbsOf(kind),
     ...(kind.shortNames.length === 0 ? {} : { shortNames: [...kind.shortNames] }),
     ...(kind.categories.length === 0 ? {} : { categories: [...kind.categories] }),
   };
@@ -142,7 +149,7 @@ export function aggregated(kinds: KindRegistry, core: boolean): JsonObject {
     apiVersion: "apidiscovery.k8s.io/v2",
     metadata: {},
     items: groups.map(([group, versions]) => ({
-      metadata: group === "" ? { creationTimestamp: null } : { name: group, creationTimestamp: null },
+      metadata: group === "" ? {} : { name: group },
       versions: versions.map((version) => ({
         version,
         freshness: "Current",
@@ -166,7 +173,7 @@ function discoveredKind(kind: ServedKind): JsonObject {
     responseKind: { group: kind.group, version: kind.version, kind: kind.kind },
     scope: kind.namespaced ? "Namespaced" : "Cluster",
     singularResource: kind.singular,
-    verbs: [...VERBS],
+    verbs: verbsOf(kind),
     ...(kind.shortNames.length === 0 ? {} : { shortNames: [...kind.shortNames] }),
     ...(kind.categories.length === 0 ? {} : { categories: [...kind.categories] }),
     subresources: subresourcesOf(kind).map(({ name, verbs, responseKind }) => ({

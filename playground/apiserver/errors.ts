@@ -67,6 +67,14 @@ export function noSuchPath(): ApiError {
   return new ApiError(404, "NotFound", "the server could not find the requested resource", {});
 }
 
+/** An error that is told as a plain text, as what no part of the API server knows. */
+export class TextError extends ApiError {}
+
+/** 404: no part of the API server serves the group. */
+export function noSuchPage(): TextError {
+  return new TextError(404, "NotFound", "404 page not found\n");
+}
+
 /** 409: the name is taken. */
 export function alreadyExists(subject: Subject): ApiError {
   return new ApiError(409, "AlreadyExists", `${subjectText(subject)} already exists`, detailsOf(subject));

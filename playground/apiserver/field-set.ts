@@ -157,7 +157,7 @@ export function fieldsOf(value: Json | undefined, schema: JsonSchema | undefined
   return set;
 }
 
-/** All paths of a value that was not there before: every map and list on the way is new, too. */
+/** All paths of a value that comes or goes as a whole: every map and list on the way does, too. */
 function addedFields(value: Json | undefined, schema: JsonSchema | undefined): FieldSet {
   const parts = partsOf(value, schema);
   const set = emptySet(value !== undefined);
@@ -179,7 +179,7 @@ export function compareFields(
   schema: JsonSchema | undefined,
 ): Comparison {
   if (before === undefined) return { changed: addedFields(after, schema), removed: emptySet() };
-  if (after === undefined) return { changed: emptySet(), removed: fieldsOf(before, schema) };
+  if (after === undefined) return { changed: emptySet(), removed: addedFields(before, schema) };
   const [old, now] = [partsOf(before, schema), partsOf(after, schema)];
   if (old === undefined || now === undefined)
     return { changed: equalJson(before, after) ? emptySet() : fieldsOf(after, schema), removed: emptySet() };
@@ -196,9 +196,7 @@ export function compareFields(
     previous.delete(part.step);
   }
   for (const part of previous.values()) {
-    const gone = fieldsOf(part.value, part.schema);
-    gone.self = true;
-    add(removed, part.step, gone);
+    add(removed, part.step, addedFields(part.value, part.schema));
   }
   return { changed, removed };
 }
@@ -244,7 +242,10 @@ function mergeList(live: Json[], applied: Json, schema: JsonSchema | undefined, 
   return merged;
 }
 
-/** Takes the paths of `gone` out of a value, except those that `kept` holds, at or below. */
+/**
+ * Takes the paths of `gone` out of a value, except those that `kept` holds, at or below. What is empty then goes, too, unless
+ * it is kept.
+ */
 export function removeFields(
   value: Json | undefined,
   gone: FieldSet,
@@ -260,6 +261,7 @@ export function removeFields(
     const next = removeFields(part.value, below, kept.children.get(part.step) ?? emptySet(), part.schema);
     return next === undefined ? [] : [{ ...part, value: next }];
   });
+  if (rest.length === 0 && isEmptySet(kept)) return undefined;
   if (!isObject(value)) return rest.map((part) => part.value);
   return Object.fromEntries(rest.map((part) => [textOf(part.step).slice(2), part.value]));
 }

@@ -7,7 +7,9 @@ import {
   badRequest,
   invalid,
   methodNotAllowed,
+  noSuchPage,
   noSuchPath,
+  notFound,
   successStatus,
   unsupportedPatchType,
 } from "./errors.ts";
@@ -19,9 +21,10 @@ import { jsonPatch, mergePatch, strategicPatch } from "./patches.ts";
 import type { ResourcePath } from "./paths.ts";
 import { type PodProxyPath, proxyToPod } from "./pod-proxy.ts";
 import { type Representation, negotiate, represent, representPage } from "./representation.ts";
-import { type Resources, type Target, type WriteMode, type Written, subjectOf } from "./resources.ts";
+import type { Resources } from "./resources.ts";
+import { type Target, type WriteMode, type Written, subjectOf } from "./target.ts";
 import { boundPod } from "./pod-binding.ts";
-import { scaleOf, withScale } from "./scale.ts";
+import { refuseUnscaled, scaleOf, withScale } from "./scale.ts";
 
 /** One request for a resource. */
 interface Call {
@@ -100,21 +103,35 @@ export class ResourceHandler {
     query: URLSearchParams,
   ): Promise<void> {
     const kind = this.#resources.kinds.find(path.group, path.version, path.plural);
-    if (kind === undefined || !SUBRESOURCES.has(path.subresource)) throw noSuchPath();
+    if (kind === undefined && !this.#resources.kinds.isBuiltinGroup(path.group)) throw noSuchPage();
+    if (kind === undefined) throw noSuchPath();
+    if (!SUBRESOURCES.has(path.subresource)) throw unknownSubresource(kind, path.name);
     if (!servesSubresource(kind, path.subresource) || (!kind.namespaced && path.namespace !== "")) throw noSuchPath();
     const target = { kind, namespace: path.namespace, name: path.name, subresource: path.subresource };
     if (path.subresource !== "log") negotiate(request.headers.accept);
     const call = { request, response, target, query, warnings: [] };
-    if (path.subresource === "log")
+    try {
+      await this.#dispatch(call);
+    } catch (error) {
+      setWarnings(response, call.warnings);
+      throw error;
+    }
+  }
+
+  async #dispatch(call: Call): Promise<void> {
+    const { response, target, query } = call;
+    if (target.subresource === "log")
       return await serveLog(response, await this.#resources.get({ ...target, subresource: "" }), query, this.#podLogs);
-    if (path.subresource === "scale") return await this.#scale(call);
-    if (path.subresource === "binding") return await this.#bind(call);
-    return path.name === "" ? await this.#collection(call) : await this.#single(call);
+    if (target.subresource === "scale") return await this.#scale(call);
+    if (target.subresource === "binding") return await this.#bind(call);
+    return target.name === "" ? await this.#collection(call) : await this.#single(call);
   }
 
   async #collection(call: Call): Promise<void> {
     if (call.request.method === "POST") return await this.#create(call);
     if (call.request.method === "DELETE") return await this.#deleteCollection(call);
+    if (call.request.method !== "GET" && call.target.kind.conversion !== undefined)
+      throw badRequest("name must be provided");
     if (call.request.method !== "GET") throw methodNotAllowed();
     if (call.query.get("watch") === "true" || call.query.get("watch") === "1") return await this.#watch(call);
     for (const number of ["limit", "timeoutSeconds"]) refuseNonNumber(call.query.get(number));
@@ -139,6 +156,9 @@ export class ResourceHandler {
         return this.#written(call, await this.#patch(call));
       case "DELETE":
         return await this.#delete(call);
+      case "POST":
+        if (kind.conversion !== undefined) return await this.#create(call);
+        throw methodNotAllowed();
       default:
         throw methodNotAllowed();
     }
@@ -147,6 +167,7 @@ export class ResourceHandler {
   async #create(call: Call): Promise<void> {
     const body = decodeObject(await readBody(call.request), mediaType(call.request));
     const { kind } = call.target;
+    if (kind.conversion !== undefined) refuseUntold(kind, body);
     const namespace = kind.namespaced ? call.target.namespace || namespaceOf(body) : "";
     if (kind.namespaced && namespace === "") throw badRequest("an empty namespace may not be set during creation");
     const target = { ...call.target, namespace };
@@ -211,10 +232,14 @@ export class ResourceHandler {
 
   async #scale(call: Call): Promise<void> {
     const { kind } = call.target;
-    const target = { ...call.target, subresource: "" };
+    const { target } = call;
     const change = (scale: (current: JsonObject) => JsonObject) =>
       this.#resources.patch(target, modeOf(call), (current) => withScale(kind, current, scale(current)));
-    if (call.request.method === "GET") return this.#plain(call, scaleOf(kind, await this.#resources.get(target)));
+    if (call.request.method === "GET") {
+      const object = await this.#resources.get(target);
+      refuseUnscaled(kind, object);
+      return this.#plain(call, scaleOf(kind, object));
+    }
     const type = mediaType(call.request);
     const body = await readBody(call.request);
     if (call.request.method === "PUT") {
@@ -327,6 +352,27 @@ function refuseOtherType(kind: ServedKind, { apiVersion, kind: name }: JsonObjec
   if (apiVersion === kind.apiVersion && name === kind.kind) return;
   const version = textOf(apiVersion);
   throw badRequest(`invalid object type: ${version.includes("/") ? version : `/${version}`}, Kind=${textOf(name)}`);
+}
+
+/** Of custom kinds everything below an object is looked for as an object. */
+function unknownSubresource(kind: ServedKind, name: string): ApiError {
+  return kind.conversion === undefined ? noSuchPath() : notFound({ group: kind.group, kind: kind.plural, name });
+}
+
+/** The type of a custom object is told in its body. */
+function refuseUntold(kind: ServedKind, body: JsonObject): void {
+  const told = textOf(body["kind"]);
+  if (told !== "" && told !== kind.kind && body["apiVersion"] === kind.apiVersion) {
+    const error = { path: "kind", kind: "Invalid" as const, value: told, message: `must be ${kind.kind}` };
+    throw invalid({ group: kind.group, kind: told, name: nameOf(body) }, [error]);
+  }
+  const missing = ["kind", "apiVersion"].find((field) => textOf(body[field]) === "");
+  if (missing === undefined) return;
+  const name = missing === "kind" ? "Kind" : missing;
+  const text = JSON.stringify(body);
+  throw badRequest(
+    `the object provided is unrecognized (must be of type ${kind.kind}): Object '${name}' is missing in '${text}' (${text})`,
+  );
 }
 
 /** Clients may leave the type out of a body whose URL says it. */

@@ -155,6 +155,11 @@ export class KindRegistry {
     return this.#all.find((served) => served.apiVersion === apiVersion && served.kind === kind);
   }
 
+  /** Whether the group is one of Kubernetes itself. */
+  isBuiltinGroup(group: string): boolean {
+    return this.#builtin.some((kind) => kind.group === group);
+  }
+
   /** All versions of the kind that shares a storage. */
   ofStorage(storage: string): readonly ServedKind[] {
     return this.#all.filter((served) => served.storage === storage);

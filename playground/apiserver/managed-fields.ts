@@ -83,7 +83,7 @@ function encodeEntries(entries: readonly ManagerEntry[]): Json[] {
     manager: entry.manager,
     operation: entry.operation,
     apiVersion: entry.apiVersion,
-    time: entry.time,
+    ...(entry.time === "" ? {} : { time: entry.time }),
     fieldsType: "FieldsV1",
     fieldsV1: encodeFields(entry.fields),
     ...(entry.subresource === "" ? {} : { subresource: entry.subresource }),
@@ -119,7 +119,9 @@ export function recordUpdate(
   }));
   const own = entries.find((entry) => isOf(entry, writer, "Update"))?.fields ?? emptySet();
   const next = withEntry(entries, writer, "Update", unionOf(own, gained));
-  ensureMeta(after)["managedFields"] = encodeEntries(next);
+  const told = encodeEntries(next);
+  if (told.length > 0) ensureMeta(after)["managedFields"] = told;
+  else delete ensureMeta(after)["managedFields"];
 }
 
 /** Result of a server-side apply: the merged object with its managedFields. */
@@ -142,18 +144,23 @@ export function applyConfiguration(
   const before = entries.find((entry) => isOf(entry, writer, "Apply"))?.fields ?? emptySet();
   const kept = remaining.reduce((set, entry) => unionOf(set, entry.fields), owned);
   const result = objectOf(removeFields(merged, differenceOf(before, owned), kept, rules));
-  const own = withEntry(
-    [...remaining, ...entries.filter((entry) => isOf(entry, writer, "Apply"))],
-    writer,
-    "Apply",
-    owned,
-  );
+  const mine = entries.filter((entry) => isOf(entry, writer, "Apply"));
+  // Who becomes an owner of what is there already is told without a time.
+  const time = live !== undefined && equalJson(unowned(live), unowned(result)) ? (mine[0]?.time ?? "") : writer.time;
+  const own = withEntry([...remaining, ...mine], { ...writer, time }, "Apply", owned);
   result["metadata"] = { ...metaOf(result), managedFields: encodeEntries(own) };
   return result;
 }
 
+/** An object without who owns what. */
+function unowned(object: JsonObject): JsonObject {
+  const { managedFields: _managedFields, ...metadata } = metaOf(object);
+  return { ...object, metadata };
+}
+
 function refuseConflicts(others: readonly ManagerEntry[], taken: FieldSet): void {
-  const conflicts = others.flatMap((entry) =>
+  const byName = [...others].sort((a, b) => (a.manager < b.manager ? -1 : 1));
+  const conflicts = byName.flatMap((entry) =>
     pathsOf(intersectionOf(entry.fields, taken)).map((field) => ({ entry, field })),
   );
   if (conflicts.length === 0) return;

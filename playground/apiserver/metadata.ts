@@ -1,7 +1,18 @@
 import { randomInt, randomUUID } from "node:crypto";
 import type { FieldError, Json, JsonObject } from "../../crds/schema/types.ts";
 import type { ServedKind } from "./kinds.ts";
-import { ensureMeta, equalJson, listOf, metaOf, nameOf, namespaceOf, textMap, textOf, timestamp } from "./objects.ts";
+import {
+  ensureMeta,
+  equalJson,
+  finalizersOf,
+  listOf,
+  metaOf,
+  nameOf,
+  namespaceOf,
+  textMap,
+  textOf,
+  timestamp,
+} from "./objects.ts";
 
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
@@ -88,10 +99,15 @@ export function carryMetadata(current: JsonObject, next: JsonObject): void {
   }
 }
 
+/** Kinds whose annotations count as desired state. */
+const ANNOTATED: ReadonlySet<string> = new Set(["apps/deployments"]);
+
 /** Counts `metadata.generation` up when anything but metadata and status changed. */
 export function bumpGeneration(kind: ServedKind, current: JsonObject, next: JsonObject): void {
   const desired = (object: JsonObject): JsonObject => {
-    const { metadata: _metadata, apiVersion: _apiVersion, status, ...rest } = object;
+    const { metadata: _metadata, apiVersion: _apiVersion, status, ...spec } = object;
+    const annotations = ANNOTATED.has(kind.storage) ? (metaOf(object)["annotations"] ?? {}) : {};
+    const rest = { ...spec, annotations };
     return kind.hasStatus || status === undefined ? rest : { ...rest, status };
   };
   const meta = ensureMeta(next);
@@ -99,19 +115,20 @@ export function bumpGeneration(kind: ServedKind, current: JsonObject, next: Json
   if (!equalJson(desired(current), desired(next))) meta["generation"] = Number(metaOf(current)["generation"] ?? 0) + 1;
 }
 
-/** Checks `metadata` with Kubernetes' rules and wording. */
-export function validateMetadata(kind: ServedKind, object: JsonObject): FieldError[] {
+/** Checks `metadata` with Kubernetes' rules and wording; `old` is what an update replaces. */
+export function validateMetadata(kind: ServedKind, object: JsonObject, old: JsonObject | undefined): FieldError[] {
   const meta = metaOf(object);
   return [
     ...nameErrors(kind, nameOf(object)),
     ...labelErrors(textMap(meta["labels"])),
     ...annotationErrors(textMap(meta["annotations"])),
     ...(hasCoreMetadata(kind) ? finalizerErrors(meta["finalizers"]) : []),
+    ...lateFinalizers(object, old),
   ];
 }
 
 const hasCoreMetadata = ({ conversion, group }: ServedKind): boolean =>
-  conversion === undefined && group !== "apiextensions.k8s.io";
+  conversion === undefined && group !== "apiextensions.k8s.io" && group !== "coordination.k8s.io";
 
 const STANDARD_FINALIZERS = new Set(["kubernetes", "orphan", "foregroundDeletion"]);
 
@@ -122,6 +139,28 @@ function finalizerErrors(finalizers: Json | undefined): FieldError[] {
       ? []
       : [{ path: `metadata.finalizers[${index}]`, kind: "Invalid", value, message }],
   );
+}
+
+/** Warnings about new finalizers of a custom object that somebody else may use, too. */
+export function looseFinalizers(object: JsonObject, old: JsonObject | undefined): string[] {
+  const known = new Set([...STANDARD_FINALIZERS, ...(old === undefined ? [] : finalizersOf(old))]);
+  return finalizersOf(object)
+    .filter((name) => !name.includes("/") && !known.has(name))
+    .map(
+      (name) =>
+        `metadata.finalizers: ${JSON.stringify(name)}: prefer a domain-qualified finalizer name to avoid accidental conflicts with other finalizer writers`,
+    );
+}
+
+/** Nobody may hold up a deletion that has begun. */
+function lateFinalizers(object: JsonObject, old: JsonObject | undefined): FieldError[] {
+  if (old === undefined || metaOf(old)["deletionTimestamp"] === undefined) return [];
+  const known = new Set(finalizersOf(old));
+  const added = finalizersOf(object).filter((name) => !known.has(name));
+  if (added.length === 0) return [];
+  const list = added.map((name) => JSON.stringify(name)).join(", ");
+  const message = `no new finalizers can be added if the object is being deleted, found new finalizers []string{${list}}`;
+  return [{ path: "metadata.finalizers", kind: "Forbidden", message }];
 }
 
 function nameErrors(kind: ServedKind, name: string): FieldError[] {

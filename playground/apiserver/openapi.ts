@@ -16,13 +16,41 @@ function schemaName(kind: ServedKind): string {
 
 const gvkOf = (kind: ServedKind): JsonObject => ({ group: kind.group, version: kind.version, kind: kind.kind });
 
+const CONVENTIONS = "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md";
+const METADATA_DESCRIPTION = `Standard object's metadata. More info: ${CONVENTIONS}#metadata`;
+const TYPE_FIELDS = {
+  apiVersion: {
+    type: "string",
+    description: `APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: ${CONVENTIONS}#resources`,
+  },
+  kind: {
+    type: "string",
+    description: `Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: ${CONVENTIONS}#types-kinds`,
+  },
+};
+
+/** What is an integer or a string says so in the words of OpenAPI, too. */
+function withAlternatives(schema: JsonSchema): JsonSchema {
+  const { properties, items, additionalProperties } = schema;
+  const entries = Object.entries(properties ?? {}).map(([name, child]) => [name, withAlternatives(child)] as const);
+  return {
+    ...schema,
+    ...(properties === undefined ? {} : { properties: Object.fromEntries(entries) }),
+    ...(items === undefined ? {} : { items: withAlternatives(items) }),
+    ...(typeof additionalProperties === "object"
+      ? { additionalProperties: withAlternatives(additionalProperties) }
+      : {}),
+    ...(schema["x-kubernetes-int-or-string"] === true ? { anyOf: [{ type: "integer" }, { type: "string" }] } : {}),
+  };
+}
+
 function component(kind: ServedKind): JsonObject {
   const metadata = {
     allOf: [{ $ref: `#/components/schemas/${OBJECT_META_NAME}` }],
-    default: {},
-    description: OBJECT_META.description ?? "",
+    ...(kind.conversion === undefined ? { default: {} } : {}),
+    description: METADATA_DESCRIPTION,
   };
-  const properties = { ...kind.schema.properties, metadata };
+  const properties = { ...withAlternatives(kind.schema).properties, ...TYPE_FIELDS, metadata };
   return {
     ...asJson(kind.schema),
     properties: properties as unknown as JsonObject,
@@ -84,7 +112,18 @@ function pathsOf(kind: ServedKind): JsonObject {
   const scope = kind.namespaced ? "/namespaces/{namespace}" : "";
   const collection = `${pathOf(kind)}${scope}/${kind.plural}`;
   const shared = kind.namespaced ? [parameter("namespace", "path", "string", true)] : [];
+  const below = [kind.hasStatus ? "status" : "", kind.scale === undefined ? "" : "scale"].filter((name) => name !== "");
+  const subresources = below.map((name): [string, JsonObject] => [
+    `${collection}/{name}/${name}`,
+    {
+      ...operations(kind, { get: "get", put: "put", patch: "patch" }),
+      parameters: [parameter("name", "path", "string", true), ...shared],
+    },
+  ]);
+  const everywhere = { ...operations(kind, { get: "list" }), parameters: [] };
   return {
+    ...Object.fromEntries(subresources),
+    ...(kind.namespaced ? { [`${pathOf(kind)}/${kind.plural}`]: everywhere } : {}),
     [collection]: {
       ...operations(kind, { get: "list", post: "post", delete: "deletecollection" }),
       parameters: shared,

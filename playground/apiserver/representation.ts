@@ -4,7 +4,7 @@ import type { ServedKind } from "./kinds.ts";
 import type { Page } from "./collections.ts";
 import { listObject } from "./collections.ts";
 import { metaOf, textOf } from "./objects.ts";
-import type { Target } from "./resources.ts";
+import type { Target } from "./target.ts";
 import { type RowObject, partialMetadata, tableOf } from "./table.ts";
 
 /** How the client wants objects: whole, `metadata` alone, or as rows of a table. */

@@ -2,19 +2,9 @@ import type { JsonObject } from "../../crds/schema/types.ts";
 import type { Admission } from "./admission.ts";
 import type { Converter } from "./conversion.ts";
 import { admitBuiltin, applyDefaults, zeroOf } from "./defaults.ts";
-import { type DeleteMode, holdsNamespace, markDeleted, waitsForPod } from "./deletion.ts";
-import {
-  ApiError,
-  alreadyExists,
-  badRequest,
-  conflict,
-  forbidden,
-  invalid,
-  notFound,
-  outdated,
-  type Subject,
-} from "./errors.ts";
-import type { KindRegistry, ServedKind } from "./kinds.ts";
+import { type DeleteMode, holdsNamespace, isGraceful, markDeleted, waitsForPod } from "./deletion.ts";
+import { ApiError, alreadyExists, badRequest, forbidden, invalid, notFound, outdated } from "./errors.ts";
+import type { KindRegistry } from "./kinds.ts";
 import { applyConfiguration, recordUpdate } from "./managed-fields.ts";
 import { bumpGeneration, carryMetadata, dropEmptyMetadata, stampNew, urlMismatch } from "./metadata.ts";
 import {
@@ -25,60 +15,39 @@ import {
   metaOf,
   nameOf,
   namespaceOf,
-  objectOf,
   textOf,
   timestamp,
 } from "./objects.ts";
-import { refuseUndecodable, refuseUntyped } from "./typed-decoding.ts";
+import { refuseOtherThanMeant, refuseOutdated, refuseUnconditional } from "./preconditions.ts";
+import { type Target, type WriteMode, type Written, storeKey, subjectOf } from "./target.ts";
+import { refuseUndecodable, refuseUnconvertible, refuseUndecodablePatch, refuseUntyped } from "./typed-decoding.ts";
 import { ServiceAddresses, keepAllocated } from "./service-addresses.ts";
 import type { Store } from "./store.ts";
-import { validateObject } from "./validation.ts";
-
-/** A request for one object or collection, as the URL and its query say it. */
-export interface Target {
-  readonly kind: ServedKind;
-  /** Empty for cluster-scoped kinds and for lists over all namespaces. */
-  readonly namespace: string;
-  /** Empty for collections. */
-  readonly name: string;
-  /** Empty, `status` or `finalize`. */
-  readonly subresource: string;
-}
-
-/** How a write is meant. */
-export interface WriteMode {
-  readonly manager: string;
-  readonly dryRun: boolean;
-  readonly fieldValidation: "Strict" | "Warn" | "Ignore";
-  readonly force: boolean;
-  /** Texts for the client's Warning headers. */
-  readonly warnings: string[];
-}
-
-/** An object in the version that was asked for, and whether the write created it. */
-export interface Written {
-  readonly object: JsonObject;
-  readonly created: boolean;
-}
+import { validateObject, warningsAbout } from "./validation.ts";
+import { STATUS, appliedPart, equalExceptOwnership, isUnrecorded, ownedPart, scopedTo } from "./write-scope.ts";
 
 /** A write that meets a concurrent one starts again; this often before it is a conflict. */
 const MAX_ATTEMPTS = 10;
 
-/** Fields that the sub-resource owns; a write to the object itself cannot change them. */
-const STATUS = "status";
+/** Kinds that a replacement creates where they are missing. */
+const CREATED_BY_UPDATE: ReadonlySet<string> = new Set([
+  "/services",
+  "/endpoints",
+  "/events",
+  "coordination.k8s.io/leases",
+  "rbac.authorization.k8s.io/roles",
+  "rbac.authorization.k8s.io/rolebindings",
+  "rbac.authorization.k8s.io/clusterroles",
+  "rbac.authorization.k8s.io/clusterrolebindings",
+]);
+
+const withVersion = (object: JsonObject, resourceVersion: string): JsonObject => ({
+  ...object,
+  metadata: { ...metaOf(object), resourceVersion },
+});
 
 /** Kinds whose status may come with their creation, as a kubelet registers its node. */
 const KEEPS_STATUS = new Set(["/nodes"]);
-
-export const subjectOf = (target: Target): Subject => ({
-  group: target.kind.group,
-  kind: target.kind.plural,
-  ...(target.name === "" ? {} : { name: target.name }),
-});
-
-export function storeKey(target: { kind: ServedKind; namespace: string; name: string }): string {
-  return target.kind.namespaced ? `${target.namespace}/${target.name}` : target.name;
-}
 
 /** Create, read, update, apply and delete of every kind: admission, defaults, validation, ownership of fields, storage. */
 export class Resources {
@@ -114,8 +83,6 @@ export class Resources {
     const object = cloneJson(body);
     this.#checkUrl(target, object);
     refuseUndecodable(target.kind, object);
-    if (textOf(metaOf(object)["resourceVersion"]) !== "")
-      throw new ApiError(500, "", "resourceVersion should not be set on objects to be created");
     return await this.#create(target, object, mode, true);
   }
 
@@ -123,12 +90,16 @@ export class Resources {
   async update(target: Target, body: JsonObject, mode: WriteMode): Promise<Written> {
     this.#checkUrl(target, body);
     refuseUndecodable(target.kind, body);
+    const pruned = cloneJson(body);
+    this.#prune(target, pruned, mode);
     const isMissing = this.store.get(target.kind.storage, storeKey(target)) === undefined;
-    if (isMissing && target.subresource === "" && CREATED_BY_UPDATE.has(target.kind.storage))
-      return { object: await this.#create(target, cloneJson(body), mode, true), created: true };
+    if (isMissing && target.subresource === "" && CREATED_BY_UPDATE.has(target.kind.storage)) {
+      delete ensureMeta(pruned)["resourceVersion"];
+      return { object: await this.#create(target, pruned, mode, true), created: true };
+    }
     const replace = (): JsonObject => {
-      this.#refuseUnconditional(target, body);
-      return cloneJson(body);
+      refuseUnconditional(target, pruned);
+      return cloneJson(pruned);
     };
     return { object: await this.#modify(target, mode, replace), created: false };
   }
@@ -137,6 +108,8 @@ export class Resources {
   async patch(target: Target, mode: WriteMode, change: (current: JsonObject) => JsonObject): Promise<Written> {
     const object = await this.#modify(target, mode, (current) => {
       const next = change(current);
+      refuseUndecodablePatch(target.kind, next);
+      this.#prune(target, next, mode, true);
       this.#checkUrl(target, next);
       return next;
     });
@@ -148,11 +121,11 @@ export class Resources {
     const applied = cloneJson(body);
     ensureMeta(applied)["name"] ??= target.name;
     if (target.kind.namespaced) ensureMeta(applied)["namespace"] ??= target.namespace;
-    this.#checkUrl(target, applied);
+    this.#checkUrl({ ...target, name: "" }, applied);
     if (metaOf(applied)["managedFields"] !== undefined) throw badRequest("metadata.managedFields must be nil");
     const unknown = target.kind.structural.prune(cloneJson(applied));
     refuseUntyped(target.kind, applied, unknown, namespaceOf(body));
-    const scoped = this.#appliedPart(target, applied);
+    const scoped = appliedPart(target, applied);
     if (this.store.get(target.kind.storage, storeKey(target)) === undefined && target.subresource === "") {
       const object = this.#applied(target, undefined, scoped, mode);
       return { object: await this.#create(target, object, mode, false), created: true };
@@ -167,7 +140,7 @@ export class Resources {
    */
   async delete(target: Target, mode: DeleteMode): Promise<{ object: JsonObject; gone: boolean }> {
     const { stored, current } = await this.#read(target);
-    this.#checkPreconditions(target, stored, mode);
+    refuseOtherThanMeant(target, stored, mode);
     const request = {
       ...target,
       operation: "DELETE" as const,
@@ -182,9 +155,9 @@ export class Resources {
     const next = markDeleted(target.kind, stored, mode, this.#now());
     if (mode.dryRun) return { object: next ?? current, gone: next === undefined };
     if (next === undefined) return { object: await this.#remove(target, stored), gone: true };
-    const written = equalJson(next, stored) ? stored : this.store.put(target.kind.storage, storeKey(target), next);
-    const [object] = await this.converter.convert([written], target.kind, target.kind.apiVersion);
-    return { object: object!, gone: false };
+    if (equalJson(next, stored)) return { object: current, gone: false };
+    const object = await this.#commit(target, next, isGraceful(target.kind));
+    return { object, gone: this.store.get(target.kind.storage, storeKey(target)) === undefined };
   }
 
   async #remove(target: Target, stored: JsonObject): Promise<JsonObject> {
@@ -199,38 +172,17 @@ export class Resources {
     return { stored, current: current! };
   }
 
-  /** Some kinds are replaced only by a writer that says which version it has seen. */
-  #refuseUnconditional({ kind, name, subresource }: Target, body: JsonObject): void {
-    const isConditional = kind.conversion !== undefined || CONDITIONAL.has(kind.storage);
-    if (!isConditional || subresource === "scale" || textOf(metaOf(body)["resourceVersion"]) !== "") return;
-    const message = "must be specified for an update";
-    const error = { path: "metadata.resourceVersion", kind: "Invalid" as const, value: 0, message };
-    throw invalid({ group: kind.group, kind: kind.plural, name }, [error]);
-  }
-
   #checkUrl(target: Target, object: JsonObject): void {
     const complaint = urlMismatch(object, target.kind, target.namespace, target.name === "" ? undefined : target.name);
     if (complaint !== undefined) throw badRequest(complaint);
   }
 
-  #checkPreconditions(target: Target, stored: JsonObject, mode: DeleteMode): void {
-    const meta = metaOf(stored);
-    for (const [field, name] of [
-      ["uid", "UID"],
-      ["resourceVersion", "ResourceVersion"],
-    ] as const) {
-      const wanted = mode[field];
-      if (wanted !== undefined && wanted !== meta[field])
-        throw conflict(
-          subjectOf(target),
-          `Precondition failed: ${name} in precondition: ${wanted}, ${name} in object meta: ${textOf(meta[field])}`,
-        );
-    }
-  }
-
   #applied(target: Target, current: JsonObject | undefined, scoped: JsonObject, mode: WriteMode): JsonObject {
     const { kind } = target;
-    return applyConfiguration(current, scoped, kind.schema, this.#writer(target, mode), mode.force);
+    const result = applyConfiguration(current, scoped, kind.schema, this.#writer(target, mode), mode.force);
+    refuseUnconvertible(kind, result);
+    this.#checkUrl(target, scoped);
+    return result;
   }
 
   #writer(target: Target, mode: WriteMode) {
@@ -238,49 +190,42 @@ export class Resources {
       manager: mode.manager,
       apiVersion: target.kind.apiVersion,
       subresource: target.subresource,
-      time: timestamp(this.#now()),
+      // Writes through scale are told without their time.
+      time: target.subresource === "scale" ? "" : timestamp(this.#now()),
     };
   }
 
-  /** A status apply owns status alone, any other apply everything but status. */
-  #appliedPart(target: Target, applied: JsonObject): JsonObject {
-    const { status, ...rest } = applied;
-    if (target.subresource === STATUS) {
-      const { apiVersion, kind, metadata } = applied;
-      const { name, namespace } = objectOf(metadata);
-      const meta = { name: name!, ...(namespace === undefined ? {} : { namespace }) };
-      return { apiVersion: apiVersion!, kind: kind!, metadata: meta, ...(status === undefined ? {} : { status }) };
-    }
-    return target.kind.hasStatus || status === undefined ? rest : applied;
-  }
-
   /** Drops unknown fields: an error, a warning, or silence, as the client asked. */
-  #prune(kind: ServedKind, object: JsonObject, mode: WriteMode): void {
+  #prune({ kind, name }: Target, object: JsonObject, mode: WriteMode, isPatched = false): void {
     const unknown = kind.structural.prune(object).map((path) => `unknown field ${JSON.stringify(path)}`);
     if (unknown.length === 0 || mode.fieldValidation === "Ignore") return;
-    if (mode.fieldValidation === "Warn") mode.warnings.push(...unknown);
-    else
+    if (mode.fieldValidation === "Warn") return void mode.warnings.push(...unknown);
+    const message = `strict decoding error: ${unknown.join(", ")}`;
+    if (!isPatched)
       throw badRequest(
-        `${kind.kind} in version ${JSON.stringify(kind.version)} cannot be handled as a ${kind.kind}: strict decoding error: ${unknown.join(", ")}`,
+        `${kind.kind} in version ${JSON.stringify(kind.version)} cannot be handled as a ${kind.kind}: ${message}`,
       );
+    const error = { path: "patch", kind: "Invalid" as const, value: JSON.stringify(object), message };
+    throw invalid({ group: kind.group, kind: "", name }, [error]);
   }
 
   async #create(target: Target, object: JsonObject, mode: WriteMode, record: boolean): Promise<JsonObject> {
     const { kind } = target;
-    this.#prune(kind, object, mode);
+    const version = textOf(metaOf(object)["resourceVersion"]);
+    this.#prune(target, object, mode);
     dropEmptyMetadata(object);
     stampNew(kind, object, target.namespace, this.#now());
     if (kind.hasStatus && !KEEPS_STATUS.has(kind.storage)) delete object[STATUS];
     applyDefaults(kind, object);
     const named = { ...target, name: nameOf(object) };
     this.#checkNamespace(named);
-    this.#checkFree(named);
     if (record) recordUpdate(zeroOf(kind), object, kind.schema, this.#writer(target, mode));
     admitBuiltin(kind, object);
     const admitted = await this.#admit(named, "CREATE", object, undefined, mode);
-    this.#checkFree(named);
+    if (version === "" || mode.dryRun) this.#checkFree(named);
     this.#addresses.allocate(kind, admitted);
-    if (mode.dryRun) return admitted;
+    if (mode.dryRun) return version === "" ? admitted : withVersion(admitted, version);
+    if (version !== "") throw new ApiError(500, "", "resourceVersion should not be set on objects to be created");
     const [storable] = await this.converter.convert([admitted], kind, kind.storageApiVersion);
     this.#checkFree(named);
     const stored = this.store.put(kind.storage, storeKey(named), storable!);
@@ -327,6 +272,7 @@ export class Resources {
     applyDefaults(kind, mutated);
     const errors = validateObject(kind, mutated, old);
     if (errors.length > 0) throw invalid({ group: kind.group, kind: kind.kind, name: nameOf(mutated) }, errors);
+    mode.warnings.push(...warningsAbout(kind, mutated, old));
     await this.#admission.validate({ ...request, object: mutated });
     return mutated;
   }
@@ -340,14 +286,7 @@ export class Resources {
     for (let attempt = 1; ; attempt++) {
       const { stored, current } = await this.#read(target);
       const next = change(cloneJson(current));
-      const expected = textOf(metaOf(next)["resourceVersion"]);
-      if (expected !== "" && expected !== metaOf(current)["resourceVersion"]) throw outdated(subjectOf(target));
-      const uid = textOf(metaOf(next)["uid"]);
-      if (uid !== "" && uid !== metaOf(current)["uid"])
-        throw conflict(
-          subjectOf(target),
-          `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${textOf(metaOf(current)["uid"])}`,
-        );
+      refuseOutdated(target, current, next);
       const changed = await this.#prepareUpdate(target, current, next, mode, record);
       // A write that changes nothing still moves an object of a former version to the present one.
       const prepared = changed ?? (stored["apiVersion"] === target.kind.storageApiVersion ? undefined : current);
@@ -369,7 +308,6 @@ export class Resources {
   ): Promise<JsonObject | undefined> {
     const { kind, subresource } = target;
     const applied = record ? undefined : metaOf(next)["managedFields"];
-    this.#prune(kind, next, mode);
     const scoped = scopedTo(subresource, kind, current, next);
     dropEmptyMetadata(scoped);
     carryMetadata(current, scoped);
@@ -378,71 +316,29 @@ export class Resources {
     keepAllocated(kind, current, scoped);
     const admitted = await this.#admit(target, "UPDATE", scoped, current, mode);
     carryMetadata(current, admitted);
-    if (subresource === "") bumpGeneration(kind, current, admitted);
+    if (subresource !== STATUS) bumpGeneration(kind, current, admitted);
     if (record && equalExceptOwnership(current, admitted)) return undefined;
-    if (record) recordUpdate(current, admitted, kind.schema, this.#writer(target, mode));
+    if (record && !isUnrecorded(target)) {
+      const owned = ownedPart(target, admitted, next);
+      recordUpdate(current, owned, kind.schema, this.#writer(target, mode));
+      const { managedFields } = metaOf(owned);
+      if (managedFields !== undefined) ensureMeta(admitted)["managedFields"] = managedFields;
+      else delete ensureMeta(admitted)["managedFields"];
+    }
     return equalJson(current, admitted) ? undefined : admitted;
   }
 
-  /** Stores an update; an object that only waited for its last finalizer goes instead. */
-  async #commit(target: Target, object: JsonObject): Promise<JsonObject> {
+  /** Stores an update; an object that only waited for its last finalizer goes instead, where `isTold` after its last state. */
+  async #commit(target: Target, object: JsonObject, isTold = false): Promise<JsonObject> {
     const meta = metaOf(object);
     const held =
       finalizersOf(object).length > 0 || waitsForPod(target.kind, object) || holdsNamespace(target.kind, object);
     if (meta["deletionTimestamp"] !== undefined && !held) {
-      this.store.put(target.kind.storage, storeKey(target), object);
-      return await this.#remove(target, object);
+      if (isTold) this.store.put(target.kind.storage, storeKey(target), object);
+      await this.#remove(target, object);
+      return (await this.converter.convert([object], target.kind, target.kind.apiVersion))[0]!;
     }
     const stored = this.store.put(target.kind.storage, storeKey(target), object);
     return (await this.converter.convert([stored], target.kind, target.kind.apiVersion))[0]!;
   }
-}
-
-/** Kinds that a replacement creates where they are missing. */
-const CREATED_BY_UPDATE: ReadonlySet<string> = new Set([
-  "/services",
-  "/endpoints",
-  "/events",
-  "coordination.k8s.io/leases",
-  "rbac.authorization.k8s.io/roles",
-  "rbac.authorization.k8s.io/rolebindings",
-  "rbac.authorization.k8s.io/clusterroles",
-  "rbac.authorization.k8s.io/clusterrolebindings",
-]);
-
-/** Kinds of Kubernetes itself that are replaced only with their version. */
-const CONDITIONAL: ReadonlySet<string> = new Set([
-  "coordination.k8s.io/leases",
-  "policy/poddisruptionbudgets",
-  "apiextensions.k8s.io/customresourcedefinitions",
-  "admissionregistration.k8s.io/mutatingwebhookconfigurations",
-  "admissionregistration.k8s.io/validatingwebhookconfigurations",
-]);
-
-/** The part of `next` that a write to the sub-resource may change, in the current object. A binding changes both parts. */
-function scopedTo(subresource: string, kind: ServedKind, current: JsonObject, next: JsonObject): JsonObject {
-  if (subresource === STATUS) return withStatus(current, next);
-  return subresource === "binding" ? next : withoutStatus(kind, current, next);
-}
-
-/** The current object with the status of `next`; field ownership may change too. */
-function withStatus(current: JsonObject, next: JsonObject): JsonObject {
-  const result = cloneJson(current);
-  if (next[STATUS] === undefined) delete result[STATUS];
-  else result[STATUS] = next[STATUS];
-  return result;
-}
-
-function withoutStatus(kind: ServedKind, current: JsonObject, next: JsonObject): JsonObject {
-  if (!kind.hasStatus) return next;
-  const { [STATUS]: _status, ...rest } = next;
-  return current[STATUS] === undefined ? rest : { ...rest, [STATUS]: cloneJson(current[STATUS]) };
-}
-
-function equalExceptOwnership(a: JsonObject, b: JsonObject): boolean {
-  const bare = (object: JsonObject): JsonObject => {
-    const { managedFields: _managedFields, ...metadata } = metaOf(object);
-    return { ...object, metadata };
-  };
-  return equalJson(bare(a), bare(b));
 }

@@ -81,8 +81,11 @@ const SELECTABLE: Readonly<Record<string, RegExp>> = {
   "apps/replicasets": /^status\.replicas$/,
 };
 
+/** Groups of custom kinds, whose names have a dot and are not of Kubernetes. */
+const isCustom = (storage: string): boolean => /\./.test(storage) && !/\.k8s\.io\//.test(storage);
+
 function unselectable(storage: string, path: string): string {
-  return SELECTABLE[storage] === undefined
+  return SELECTABLE[storage] === undefined && !isCustom(storage)
     ? `"${path}" is not a known field selector: only "metadata.name", "metadata.namespace"`
     : `field label not supported: ${path}`;
 }

@@ -6,7 +6,7 @@ import { type Logger, silentLogger } from "../../telemetry/log.ts";
 import { Admission } from "./admission.ts";
 import { Converter } from "./conversion.ts";
 import { VERSION, aggregated, coreVersions, groupList, groupOf, resourceList } from "./discovery.ts";
-import { ApiError, internalError, noSuchPath } from "./errors.ts";
+import { ApiError, TextError, internalError, noSuchPath } from "./errors.ts";
 import { ResourceHandler } from "./handler.ts";
 import { decodeObject, mediaType, readBody, send, sendText } from "./http.ts";
 import { Journal } from "./journal.ts";
@@ -132,6 +132,8 @@ class Front {
     if (!(error instanceof ApiError)) this.#logger.error("a request failed", { path: request.url ?? "", error });
     if (response.destroyed) return;
     if (response.headersSent) response.destroy();
+    else if (known instanceof TextError)
+      sendText(request, response, known.code, known.message, "text/plain; charset=utf-8");
     else send(request, response, known.code, known.status(), { yaml: wantsYaml(request) });
   }
 

@@ -26,6 +26,14 @@ function customColumns(kind: ServedKind): readonly Column[] {
   return columns.some((column) => column.name.toLowerCase() === "name") ? columns : [NAME, ...columns];
 }
 
+/** Kinds of Kubernetes that nobody wrote columns for. */
+const isPlain = ({ group, kind }: ServedKind): boolean =>
+  group === "rbac.authorization.k8s.io" && (kind === "Role" || kind === "ClusterRole");
+const PLAIN: readonly Column[] = [
+  NAME,
+  { name: "Created At", type: "date", value: (object) => textOf(at(object, "metadata", "creationTimestamp")) },
+];
+
 /** `metadata` alone, as `PartialObjectMetadata` (meta/v1). */
 export function partialMetadata(object: JsonObject): JsonObject {
   return { kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata: metaOf(object) };
@@ -42,16 +50,19 @@ export function tableOf(
     readonly metadata?: JsonObject;
   },
 ): JsonObject {
-  const columns = builtinColumns(kind.group, kind.kind) ?? customColumns(kind);
+  const columns = isPlain(kind) ? PLAIN : (builtinColumns(kind.group, kind.kind) ?? customColumns(kind));
   return {
     kind: "Table",
     apiVersion: "meta.k8s.io/v1",
     metadata: options.metadata ?? {},
     columnDefinitions: options.header ? columns.map(definitionOf) : null,
-    rows: objects.map((object) => ({
-      cells: columns.map((column) => column.value(object, options.nowMs)),
-      ...rowObject(object, options.include),
-    })),
+    rows:
+      isPlain(kind) && objects.length === 0
+        ? null
+        : objects.map((object) => ({
+            cells: columns.map((column) => column.value(object, options.nowMs)),
+            ...rowObject(object, options.include),
+          })),
   };
 }
 

@@ -41,7 +41,7 @@ export async function call(
   const response = await fetch(`${server.url}${path}`, { method, headers: { "content-type": type, accept }, ...init });
   return {
     code: response.status,
-    body: (await response.json()) as JsonObject,
+    body: isJson(response) ? ((await response.json()) as JsonObject) : { text: await response.text() },
     warnings: response.headers.get("warning") ?? "",
   };
 }
@@ -175,3 +175,5 @@ export async function webhook(answer: (review: JsonObject) => JsonObject, dnsNam
   const { port } = hook.address() as AddressInfo;
   return { url: `https://127.0.0.1:${port}/`, caBundle: Buffer.from(pair.certificate).toString("base64") };
 }
+
+const isJson = (response: Response): boolean => response.headers.get("content-type")?.includes("json") === true;

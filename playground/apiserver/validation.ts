@@ -1,6 +1,6 @@
 import type { FieldError, Json, JsonObject } from "../../crds/schema/types.ts";
 import { type ServedKind, customKinds } from "./kinds.ts";
-import { validateMetadata } from "./metadata.ts";
+import { looseFinalizers, validateMetadata } from "./metadata.ts";
 import { at, equalJson, isObject, listOf, nameOf, objectOf, textMap, textOf } from "./objects.ts";
 
 const IMMUTABLE = "field is immutable";
@@ -237,6 +237,12 @@ function fixedPodErrors(next: JsonObject, old: JsonObject | undefined): FieldErr
   const isBinding = old !== undefined && isScheduled(next) && !isScheduled(old);
   if (old === undefined || isBinding) return [];
   if (equalJson(fixedPart(next), fixedPart(old))) return [];
+  const count = (pod: JsonObject, field: string): number => listOf(at(pod, "spec", field)).length;
+  const resized = ["containers", "initContainers"].find((field) => count(next, field) !== count(old, field));
+  if (resized !== undefined) {
+    const message = `pod updates may not add or remove ${resized === "containers" ? "containers" : "init containers"}`;
+    return [{ path: `spec.${resized}`, kind: "Forbidden", message }];
+  }
   const message =
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations)";
   return [{ path: "spec", kind: "Forbidden", message }];
@@ -258,9 +264,18 @@ const CHECKS: Readonly<Record<string, (next: JsonObject, old: JsonObject | undef
   "apiextensions.k8s.io/customresourcedefinitions": definitionErrors,
 };
 
+/** What is allowed, and yet not what its writer may think. */
+export function warningsAbout(kind: ServedKind, next: JsonObject, old: JsonObject | undefined): string[] {
+  if (kind.conversion !== undefined) return looseFinalizers(next, old);
+  const spec = objectOf(next["spec"]);
+  const isIgnored =
+    kind.storage === "/services" && spec["clusterIP"] === "None" && spec["sessionAffinity"] === "ClientIP";
+  return isIgnored ? ["spec.SessionAffinity is ignored for headless services"] : [];
+}
+
 /** All that is wrong with an object: its metadata, its schema, and for built-in kinds what fields say about each other. */
 export function validateObject(kind: ServedKind, next: JsonObject, old: JsonObject | undefined): FieldError[] {
   const bySchema = kind.structural.validate(next, old);
   const checks = bySchema.length > 0 ? [] : (CHECKS[kind.storage]?.(next, old) ?? []);
-  return [...validateMetadata(kind, next), ...bySchema, ...checks];
+  return [...validateMetadata(kind, next, old), ...bySchema, ...checks];
 }

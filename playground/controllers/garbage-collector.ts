@@ -5,10 +5,15 @@ import type { Logger } from "../../telemetry/log.ts";
 import { field, recordsAt, textAt } from "../fields.ts";
 import { type KeyedWorker, createKeyedWorker } from "../keyed-worker.ts";
 import { type Mirror, mirrorObjects } from "../mirror.ts";
+import {
+  FOREGROUND,
+  ORPHAN,
+  type OwnerState,
+  collectionOf,
+  hasFinalizer,
+  waitsForDependents,
+} from "./garbage-decision.ts";
 import { ignoreMissing } from "./replica-set-controller.ts";
-
-const FOREGROUND = "foregroundDeletion";
-const ORPHAN = "orphan";
 
 /** Built-in kinds whose objects own or are owned. */
 const CORE: readonly Resource[] = [
@@ -68,7 +73,12 @@ export async function startGarbageCollector(client: KubeClient, logger: Logger):
     const onChange = ({ object, previous }: { object: KubeObject | undefined; previous: KubeObject | undefined }) => {
       if (previous !== undefined) index(typed(previous, resource), false);
       if (object !== undefined) index(typed(object, resource), true);
-      if (object !== undefined) return wake(typed(object, resource));
+      if (object !== undefined) {
+        const kept = new Set(object.metadata.ownerReferences?.map(({ uid }) => uid));
+        const lost = previous?.metadata.ownerReferences?.filter(({ uid }) => !kept.has(uid)) ?? [];
+        for (const owner of lost) wakeOwner(owner, object);
+        return wake(typed(object, resource));
+      }
       if (previous === undefined) return;
       for (const dependent of dependents.get(previous.metadata.uid ?? "")?.values() ?? []) wake(dependent);
       for (const owner of previous.metadata.ownerReferences ?? []) wakeOwner(owner, previous);
@@ -89,15 +99,17 @@ export async function startGarbageCollector(client: KubeClient, logger: Logger):
     ) ??
     findResource(owner);
 
-  const isGone = async (owner: OwnerReference, child: KubeObject): Promise<boolean> => {
+  const stateOf = async (owner: OwnerReference, child: KubeObject): Promise<OwnerState> => {
     const resource = resourceFor(owner);
-    if (resource === undefined) return false;
+    if (resource === undefined) return "solid";
     const namespace = resource.namespaced ? child.metadata.namespace : undefined;
-    if (resource.namespaced && namespace === undefined) return false;
+    if (resource.namespaced && namespace === undefined) return "solid";
     const known = mirrors.get(gvkText(resource))?.get({ namespace, name: owner.name });
-    if (known !== undefined && known.metadata.uid === owner.uid) return false;
-    const live = await client.find(resource, { namespace, name: owner.name });
-    return live === undefined ? await client.serves(resource) : live.metadata.uid !== owner.uid;
+    const live =
+      known?.metadata.uid === owner.uid ? known : await client.find(resource, { namespace, name: owner.name });
+    if (live === undefined) return (await client.serves(resource)) ? "gone" : "solid";
+    if (live.metadata.uid !== owner.uid) return "gone";
+    return waitsForDependents(live) ? "waiting" : "solid";
   };
 
   const collect = async (key: string): Promise<undefined> => {
@@ -107,18 +119,29 @@ export async function startGarbageCollector(client: KubeClient, logger: Logger):
     const mirror = mirrors.get(key.slice(0, bar));
     const object = mirror?.list().find((candidate) => keyOf(candidate.metadata) === name);
     if (resource === undefined || object === undefined) return undefined;
-    const finalizers = object.metadata.finalizers ?? [];
     if (object.metadata.deletionTimestamp !== undefined) {
-      if (finalizers.includes(ORPHAN)) await orphan(object, resource);
-      else if (finalizers.includes(FOREGROUND)) await deleteForeground(object, resource);
+      if (hasFinalizer(object, ORPHAN)) await orphan(object, resource);
+      else if (hasFinalizer(object, FOREGROUND)) await deleteForeground(object, resource);
       return undefined;
     }
-    const owners = object.metadata.ownerReferences ?? [];
-    if (owners.length === 0) return undefined;
-    for (const owner of owners) if (!(await isGone(owner, object))) return undefined;
-    const options = { uid: object.metadata.uid, propagationPolicy: "Background" as const };
-    await client.delete(resource, object.metadata, options).catch(ignoreMissing);
+    await decide(object, resource);
     return undefined;
+  };
+
+  const decide = async (object: KubeObject, resource: Resource): Promise<void> => {
+    const references = object.metadata.ownerReferences ?? [];
+    const owners = await Promise.all(references.map(async (owner) => [owner, await stateOf(owner, object)] as const));
+    const collection = collectionOf(object, owners, owned(object).length > 0);
+    if (collection.action === "disown") await disown(object, resource, collection.uids);
+    if (collection.action !== "delete") return;
+    const options = { uid: object.metadata.uid, propagationPolicy: collection.policy };
+    await client.delete(resource, object.metadata, options).catch(ignoreMissing);
+  };
+
+  const disown = async (object: KubeObject, resource: Resource, uids: ReadonlySet<string>): Promise<void> => {
+    const left = object.metadata.ownerReferences?.filter((owner) => !uids.has(owner.uid)) ?? [];
+    const body = { metadata: { uid: object.metadata.uid, ownerReferences: left } };
+    await client.patch(resource, object.metadata, { type: "merge", body }).catch(ignoreMissing);
   };
 
   const owned = (object: KubeObject) => [...(dependents.get(object.metadata.uid ?? "")?.values() ?? [])];
@@ -133,23 +156,16 @@ export async function startGarbageCollector(client: KubeClient, logger: Logger):
     });
   };
   const orphan = async (object: KubeObject, resource: Resource): Promise<void> => {
+    const uids = new Set([object.metadata.uid ?? ""]);
     for (const dependent of owned(object)) {
       const kind = resources.get(gvkText(dependent));
-      const left = dependent.metadata.ownerReferences?.filter((owner) => owner.uid !== object.metadata.uid) ?? [];
-      const body = { metadata: { uid: dependent.metadata.uid, ownerReferences: left } };
-      if (kind !== undefined)
-        await client.patch(kind, dependent.metadata, { type: "merge", body }).catch(ignoreMissing);
+      if (kind !== undefined) await disown(dependent, kind, uids);
     }
     await removeFinalizer(object, resource, ORPHAN);
   };
   const deleteForeground = async (object: KubeObject, resource: Resource): Promise<void> => {
     const children = owned(object);
-    for (const child of children) {
-      const kind = resources.get(gvkText(child));
-      if (kind === undefined || child.metadata.deletionTimestamp !== undefined) continue;
-      const options = { uid: child.metadata.uid, propagationPolicy: "Foreground" as const };
-      await client.delete(kind, child.metadata, options).catch(ignoreMissing);
-    }
+    for (const child of children) if (child.metadata.deletionTimestamp === undefined) worker.add(keyFor(child));
     const blocks = (child: KubeObject) =>
       child.metadata.ownerReferences?.some(
         (owner) => owner.uid === object.metadata.uid && owner.blockOwnerDeletion === true,

@@ -18,8 +18,8 @@ import type { Release } from "./versions.ts";
 export interface ClusterOptions {
   /** Default `newest`. */
   readonly release?: Release;
-  /** Whether the controllers of Kubernetes run; without them only the API server answers. Default true. */
-  readonly controllers?: boolean;
+  /** Whether the controllers of Kubernetes run, or which; without them only the API server answers. Default true. */
+  readonly controllers?: boolean | readonly string[];
   /** Definitions that are served from the start on. */
   readonly definitions?: readonly KubeObject[];
   /** Further flags of the API server. */
@@ -47,11 +47,20 @@ export interface Cluster {
   close(): Promise<void>;
 }
 
-const START_MS = 60_000;
+const START_MS = 120_000;
 const LOG_BYTES = 200_000;
 /** A port found free may be taken before its user binds it; then all starts again with others. */
 const START_TRIES = 3;
 const SERVICE_RANGE = "10.96.0.0/16";
+
+/** All but what wants nodes with heartbeats, a cloud, or the metrics API. */
+const CONTROLLERS: readonly string[] = [
+  "*",
+  "-node-lifecycle-controller",
+  "-taint-eviction-controller",
+  "-node-ipam-controller",
+  "-horizontal-pod-autoscaler-controller",
+];
 
 /**
  * Starts the components in a temporary folder on free loopback ports; ready after some seconds. However this process ends, a
@@ -211,13 +220,14 @@ class Parts {
   }
 
   #controllerManager(): readonly string[] {
+    const { controllers } = this.#options;
+    const chosen = typeof controllers === "object" ? controllers : CONTROLLERS;
     return [
       join(folderOf(kubernetesOf(this.#options.release ?? "newest")), "kube-controller-manager"),
       `--kubeconfig=${this.#path("kubeconfig")}`,
       `--service-account-private-key-file=${this.#path("sa.key")}`,
       `--root-ca-file=${this.#path("tls.crt")}`,
-      // Nodes here send no heartbeats, and there is no cloud and no metrics API.
-      "--controllers=*,-node-lifecycle-controller,-taint-eviction-controller,-node-ipam-controller,-horizontal-pod-autoscaler-controller",
+      `--controllers=${chosen.join(",")}`,
       "--leader-elect=false",
       "--secure-port=0",
       "--kube-api-qps=500",

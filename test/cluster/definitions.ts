@@ -53,7 +53,7 @@ export async function createDefinitions(client: KubeClient, definitions: readonl
   for (const { metadata } of definitions) await established(client, metadata.name);
 }
 
-const ESTABLISHED_MS = 90_000;
+const ESTABLISHED_MS = 120_000;
 
 async function established(client: KubeClient, name: string): Promise<void> {
   const deadline = performance.now() + ESTABLISHED_MS;

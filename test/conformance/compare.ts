@@ -1,5 +1,5 @@
 import type { Outcome } from "./run.ts";
-import type { Json } from "./step.ts";
+import type { Json, JsonObject } from "./step.ts";
 
 /** One thing that two servers answer differently. */
 export interface Difference {
@@ -9,6 +9,8 @@ export interface Difference {
   readonly path: string;
   readonly real: string;
   readonly embedded: string;
+  /** What both said about a refusal, `real / embedded`. */
+  readonly said: string;
 }
 
 const UID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
@@ -34,8 +36,12 @@ export class Normaliser {
   }
 
   /** The answer without what differs from server to server. */
-  outcome({ code, contentType, warnings, body }: Outcome): Json {
-    return { code, contentType, warnings: warnings.map((text) => this.#text(text)), body: this.#value(body, "") };
+  outcome({ step, code, contentType, warnings, body: told }: Outcome): Json {
+    const body = this.#value(step.watch === true ? withoutEchoes(told) : told, "");
+    const isPage = step.query?.["limit"] !== undefined && JSON.stringify(body).includes("made-<random>");
+    // Which objects are on a page follows from the names that servers made up.
+    const shown = isPage ? "<page>" : body;
+    return { code, contentType, warnings: warnings.map((text) => this.#text(text)), body: shown };
   }
 
   #text(text: string): string {
@@ -54,7 +60,7 @@ export class Normaliser {
       return (value as readonly Json[])
         .map((item) => this.#value(item, ""))
         .sort((a, b) => (causeText(a) < causeText(b) ? -1 : 1));
-    if (Array.isArray(value)) return (value as readonly Json[]).map((item) => this.#value(item, key));
+    if (Array.isArray(value)) return inOrder((value as readonly Json[]).map((item) => this.#value(item, key)));
     if (typeof value === "string") return this.#string(value, key);
     if (typeof value !== "object" || value === null) return value;
     const isList = "items" in value;
@@ -68,10 +74,19 @@ export class Normaliser {
   #string(text: string, key: string): Json {
     if (key === "resourceVersion" && /^\d+$/.test(text)) return this.#name("version", text);
     if (key === "cells" && /^\d+s$/.test(text)) return "<age>";
+    if (key === "cells" && /^made-\w{5}$/.test(text)) return "made-<random>";
     if (CHOSEN.has(key)) return text === "" || text === "None" ? text : "<chosen>";
     if (key === "clusterIPs") return text === "None" ? text : "<chosen>";
     return this.#text(text);
   }
+}
+
+/** Objects whose names the servers made up are in the order of what else they are. */
+function inOrder(items: readonly Json[]): Json {
+  const isMadeUp = (item: Json): boolean => JSON.stringify(item).includes("<random>");
+  const text = (item: Json): string => JSON.stringify(sorted(item));
+  const rest = items.filter(isMadeUp).sort((a, b) => (text(a) < text(b) ? -1 : 1));
+  return items.map((item) => (isMadeUp(item) ? rest.shift()! : item));
 }
 
 const causeText = (cause: Json): string => JSON.stringify(cause);
@@ -109,23 +124,64 @@ const ABOUT_WORDS = /^body\.(message|details)/;
 export function compareRuns(
   real: readonly Outcome[],
   embedded: readonly Outcome[],
-  isKnown: (difference: Difference) => boolean,
+  isKnown: (difference: Difference) => "known" | "diverging" | undefined,
 ): { readonly compared: number; readonly differences: Difference[] } {
   const [left, right] = [new Normaliser(), new Normaliser()];
   const differences: Difference[] = [];
   for (const [index, outcome] of real.entries()) {
     const before = differences.length;
+    const said = `${messageOf(outcome)} / ${messageOf(embedded[index]!)}`;
     diff(left.outcome(outcome), right.outcome(embedded[index]!), "", (path, a, b) => {
-      differences.push({ label: outcome.step.label, path, real: text(a), embedded: text(b) });
+      differences.push({ label: outcome.step.label, path, real: text(a), embedded: text(b), said });
     });
-    const isWrite = outcome.step.method !== "GET";
-    if (
-      isWrite &&
-      differences.slice(before).some((difference) => !isKnown(difference) && !ABOUT_WORDS.test(difference.path))
-    )
+    if (outcome.step.method !== "GET" && differences.slice(before).some((difference) => diverges(difference, isKnown)))
       return { compared: index + 1, differences };
   }
   return { compared: real.length, differences };
+}
+
+const messageOf = ({ body }: Outcome): string => {
+  const isStatus = typeof body === "object" && body !== null && "message" in body;
+  return isStatus && typeof body.message === "string" ? body.message : "";
+};
+
+/** A watch without the events that tell nothing but a change of ownership, which one of the servers may have written alone. */
+export function withoutEchoes(body: Json): Json {
+  if (!Array.isArray(body)) return body;
+  const last = new Map<string, string>();
+  return (body as readonly JsonObject[]).filter((event) => {
+    const { name = "", managedFields: _fields, resourceVersion: _version, ...metadata } = metadataOf(event);
+    const content = JSON.stringify(sorted({ ...(event["object"] as JsonObject), metadata }));
+    const isEcho = event["type"] === "MODIFIED" && last.get(JSON.stringify(name)) === content;
+    last.set(JSON.stringify(name), content);
+    return !isEcho;
+  });
+}
+
+const metadataOf = (event: JsonObject): JsonObject => (event["object"] as JsonObject)["metadata"] as JsonObject;
+
+function sorted(value: Json): Json {
+  if (Array.isArray(value)) return (value as readonly Json[]).map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value as JsonObject).map(([key, item]): [string, Json] => [key, sorted(item)]);
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** What differs between two values, under a label. */
+export function differencesOf(label: string, real: Json, embedded: Json): Difference[] {
+  const differences: Difference[] = [];
+  diff(real, embedded, "", (path, a, b) => {
+    differences.push({ label, path, real: text(a), embedded: text(b), said: "" });
+  });
+  return differences;
+}
+
+function diverges(
+  difference: Difference,
+  isKnown: (difference: Difference) => "known" | "diverging" | undefined,
+): boolean {
+  const known = isKnown(difference);
+  return known === "diverging" || (known === undefined && !ABOUT_WORDS.test(difference.path));
 }
 
 const ABSENT = Symbol("absent");

@@ -17,7 +17,7 @@ const { requests, differences } = await compareServers({
   count: Number(values.count),
   length: Number(values.length),
 });
-const shown = values.all ? differences : differences.filter((difference) => !isKnown(difference));
+const shown = values.all ? differences : differences.filter((difference) => isKnown(difference) === undefined);
 const groups = new Map<string, Difference[]>();
 for (const difference of shown) {
   const key = `${difference.label} | ${difference.path}`;

@@ -1,7 +1,14 @@
+import { createKubeClient } from "../../kube/http-client.ts";
 import { createApiServer } from "../../playground/apiserver/server.ts";
+import { startGarbageCollector } from "../../playground/controllers/garbage-collector.ts";
+import { silentLogger } from "../../telemetry/log.ts";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import { type Difference, compareRuns } from "./compare.ts";
+import { createDefinitions } from "../cluster/definitions.ts";
+import { plainAccess } from "../loopback.ts";
+import { compareDescriptions } from "./descriptions.ts";
+import { CUSTOM_DEFINITION, compareCollection, families } from "./garbage.ts";
 import { scenarios } from "./generate.ts";
 import { isKnown } from "./known-differences.ts";
 import { WIDGET_DEFINITION } from "./kinds.ts";
@@ -18,8 +25,38 @@ export interface SuiteSize {
 /** Scenarios that run at once. */
 const PARALLEL = 8;
 
-/** Runs generated scenarios on a real API server and on the embedded one, and returns what they answer differently. */
+/**
+ * Runs generated scenarios on a real API server and on the embedded one, and returns what they answer differently, say
+ * differently of their kinds, or collect differently.
+ */
 export async function compareServers(size: SuiteSize): Promise<{ requests: number; differences: Difference[] }> {
+  const [generated, described] = await Promise.all([compareAnswers(size), compareBackground(size)]);
+  return { requests: generated.requests, differences: [...generated.differences, ...described] };
+}
+
+/** Families of owners and dependents. */
+const FAMILIES = 40;
+
+/** Compares garbage collection, on servers with their collectors. */
+async function compareBackground(size: SuiteSize): Promise<Difference[]> {
+  const definitions = [CUSTOM_DEFINITION];
+  const cluster = await startCluster({ controllers: ["garbage-collector-controller"], definitions });
+  const embedded = await createApiServer();
+  const client = createKubeClient(plainAccess(embedded.url));
+  await createDefinitions(client, definitions);
+  const collector = await startGarbageCollector(client, silentLogger);
+  try {
+    return await compareCollection(cluster.client, client, families(size.seed, FAMILIES));
+  } finally {
+    await collector.close();
+    client.close();
+    await embedded.close();
+    await cluster.close();
+  }
+}
+
+/** Compares answers to generated requests, and what servers say of their kinds. */
+async function compareAnswers(size: SuiteSize): Promise<{ requests: number; differences: Difference[] }> {
   const cluster = await startCluster({
     controllers: false,
     definitions: [WIDGET_DEFINITION as unknown as KubeObject],
@@ -30,7 +67,9 @@ export async function compareServers(size: SuiteSize): Promise<{ requests: numbe
   try {
     const servers = [realServer(cluster), { url: embedded.url, headers: {} }] as const;
     await post(servers[1], "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", WIDGET_DEFINITION);
-    return await compareAll(servers, scenarios(size.seed, size.count, size.length));
+    const described = await compareDescriptions(...servers);
+    const { requests, differences } = await compareAll(servers, scenarios(size.seed, size.count, size.length));
+    return { requests, differences: [...described, ...differences] };
   } finally {
     await embedded.close();
     await cluster.close();
