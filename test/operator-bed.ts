@@ -9,12 +9,10 @@ import { type HttpKubeClient, createKubeClient } from "../kube/http-client.ts";
 import type { ClusterAccess } from "../kube/http-transport.ts";
 import { KINDS, type Resource } from "../kube/resources.ts";
 import { type KubeObject, isAlreadyExists, isNotFound, keyOf } from "../kube/types.ts";
-import { type ApiServer, createApiServer } from "../playground/apiserver/server.ts";
-import { startGarbageCollector } from "../playground/controllers/garbage-collector.ts";
 import { silentLogger } from "../telemetry/log.ts";
+import { type BedServer, startBedServer } from "./bed-server.ts";
 import { referenceDefinitions } from "./cluster/definitions.ts";
 import { SYSTEM_NAMESPACE } from "./composition.ts";
-import { plainAccess } from "./loopback.ts";
 
 const FIELD_MANAGER = "test";
 const GATEWAY = "kserve-ingress-gateway";
@@ -87,40 +85,31 @@ const COMPARED: readonly Resource[] = [
 
 /** What a bed is made of besides namespaces. */
 export interface BedOptions {
-  /** The API server to use; default is an embedded one of its own. */
-  readonly access?: ClusterAccess;
   /** Kinds of other projects that are not installed; default none. */
   readonly without?: readonly string[];
 }
 
-/** Starts a bed with the namespaces. */
+/** Starts a bed with the namespaces, on the API server that suites are to run against. */
 export async function startBed(namespaces: readonly string[], options: BedOptions = {}): Promise<OperatorBed> {
-  const { access } = options;
-  const server = access === undefined ? await createApiServer() : undefined;
-  const reach = access ?? plainAccess(server!.url);
+  const without = new Set(options.without);
+  const server = await startBedServer(bedDefinitions().filter((definition) => !without.has(definedKind(definition))));
   const traffic = { answers: 0 };
-  const client = createKubeClient(reach, { onAnswer: () => void traffic.answers++ });
-  await prepare(client, namespaces, new Set(options.without));
-  const collector = server === undefined ? undefined : await startGarbageCollector(client, silentLogger);
-  return new Bed(reach, client, traffic, async () => {
-    await collector?.close();
-    client.close();
-    await (server as ApiServer | undefined)?.close();
-  });
+  const client = createKubeClient(server.access, { onAnswer: () => void traffic.answers++ });
+  await prepare(client, namespaces, without);
+  return new Bed(server, client, traffic);
 }
 
 /** Repetitions come soon: a hundredth of their time. */
 const HURRIED: Clock = { ...systemClock, after: (delayMs, run) => systemClock.after(delayMs / 100, run) };
 
-/** Turns of the event loop, a millisecond each, in which whatever one end of a connection has sent arrives at the other. */
-const SILENT_TURNS = 25;
-const LIMIT_MS = 30_000;
+const LIMIT_MS = 60_000;
 
 const pauseMs = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** An operator in this process, and the death that awaits it. */
 class MortalOperator implements BedOperator {
   readonly #access: ClusterAccess;
+  readonly #host: string;
   readonly #client: HttpKubeClient;
   readonly #onEnd: () => void;
   readonly #death = Promise.withResolvers<void>();
@@ -128,8 +117,9 @@ class MortalOperator implements BedOperator {
   #answersLeft = Number.POSITIVE_INFINITY;
   #dead = false;
 
-  constructor(access: ClusterAccess, onAnswer: OnAnswer, onEnd: () => void) {
+  constructor({ access, host }: BedServer, onAnswer: OnAnswer, onEnd: () => void) {
     this.#onEnd = onEnd;
+    this.#host = host;
     this.#access = {
       getCurrentCluster: () => (this.#dead ? null : access.getCurrentCluster()),
       applyToHTTPSOptions: (options) => access.applyToHTTPSOptions(options),
@@ -149,7 +139,7 @@ class MortalOperator implements BedOperator {
       presets: { prefix: DEFAULT_PRESET_PREFIX, pinned: true },
       images: {},
       protectPresets: true,
-      webhook: { host: "127.0.0.1", port: 0 },
+      webhook: { host: this.#host, port: 0 },
       identity,
       logger: silentLogger,
       wallMs: () => NOW_MS,
@@ -199,29 +189,22 @@ class MortalOperator implements BedOperator {
 class Bed implements OperatorBed {
   readonly client: HttpKubeClient;
   readonly answered: Answered[] = [];
-  readonly #access: ClusterAccess;
+  readonly #server: BedServer;
   readonly #traffic: { readonly answers: number };
-  readonly #close: () => Promise<void>;
   readonly #operators = new Set<MortalOperator>();
 
-  constructor(
-    access: ClusterAccess,
-    client: HttpKubeClient,
-    traffic: { readonly answers: number },
-    close: () => Promise<void>,
-  ) {
-    this.#access = access;
+  constructor(server: BedServer, client: HttpKubeClient, traffic: { readonly answers: number }) {
+    this.#server = server;
     this.client = client;
     this.#traffic = traffic;
-    this.#close = close;
   }
 
   async start(options: BedOperatorOptions = {}): Promise<BedOperator> {
     const by = options.identity;
     const onAnswer: OnAnswer = (method, path, status) => void this.answered.push({ by, method, path, status });
-    const operator = new MortalOperator(this.#access, onAnswer, () => void this.#operators.delete(operator));
+    const operator = new MortalOperator(this.#server, onAnswer, () => void this.#operators.delete(operator));
     await operator.start(options);
-    await publishWebhooks(this.client, operator.webhookPort);
+    await publishWebhooks(this.client, this.#server.host, operator.webhookPort);
     this.#operators.add(operator);
     return operator;
   }
@@ -240,7 +223,7 @@ class Bed implements OperatorBed {
   async rest(): Promise<void> {
     const deadline = performance.now() + LIMIT_MS;
     let [count, silent] = [-1, 0];
-    while (silent < SILENT_TURNS) {
+    while (silent < this.#server.silentTurns) {
       if (performance.now() > deadline) throw this.#restless();
       const now = this.answered.length + this.#traffic.answers;
       const idle = now === count && [...this.#operators].every((operator) => operator.idle);
@@ -259,7 +242,8 @@ class Bed implements OperatorBed {
 
   async close(): Promise<void> {
     await this.stop();
-    await this.#close();
+    this.client.close();
+    await this.#server.close();
   }
 }
 
@@ -280,7 +264,7 @@ function outline({ apiVersion, kind, plural }: Resource): KubeObject {
   return {
     apiVersion: KINDS.CustomResourceDefinition.apiVersion,
     kind: KINDS.CustomResourceDefinition.kind,
-    metadata: { name: `${plural}.${group}` },
+    metadata: { name: `${plural}.${group}`, annotations: { "api-approved.kubernetes.io": "unapproved, for tests" } },
     spec: {
       group,
       scope: "Namespaced",
@@ -315,7 +299,6 @@ async function prepare(
       if (!isAlreadyExists(error)) throw error;
     });
   };
-  for (const definition of bedDefinitions()) if (!without.has(definedKind(definition))) await create(definition);
   for (const name of [SYSTEM_NAMESPACE, ...namespaces]) {
     await create({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
     await create({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace: name } });
@@ -335,7 +318,7 @@ export async function createGateway(client: HttpKubeClient): Promise<void> {
 }
 
 /** The Service of an installation, with this process behind it. */
-async function publishWebhooks(client: HttpKubeClient, port: number): Promise<void> {
+async function publishWebhooks(client: HttpKubeClient, host: string, port: number): Promise<void> {
   const name = "llmisvc-webhook-server-service";
   const metadata = { name, namespace: SYSTEM_NAMESPACE };
   const options = { fieldManager: FIELD_MANAGER, force: true };
@@ -346,7 +329,7 @@ async function publishWebhooks(client: HttpKubeClient, port: number): Promise<vo
     kind: "EndpointSlice",
     metadata: { ...metadata, labels: { "kubernetes.io/service-name": name } },
     addressType: "IPv4",
-    endpoints: [{ addresses: ["127.0.0.1"], conditions: { ready: true } }],
+    endpoints: [{ addresses: [host], conditions: { ready: true } }],
     ports: [{ name: "https", port, protocol: "TCP" }],
   };
   await client.apply(slice, options);
@@ -374,7 +357,14 @@ const belongsTo = ({ metadata }: KubeObject, namespace: string): boolean =>
   metadata.namespace === namespace || (metadata.namespace === undefined && metadata.name.startsWith(namespace));
 
 /** Addresses and certificates differ from creation to creation. */
-const UNSTABLE = new Set(["clusterIP", "clusterIPs", "data", "observedGeneration", "lastTransitionTime"]);
+const UNSTABLE = new Set([
+  "deployment.kubernetes.io/revision",
+  "clusterIP",
+  "clusterIPs",
+  "data",
+  "observedGeneration",
+  "lastTransitionTime",
+]);
 /** What a pod runs as where nothing is said: to say it, and its deprecated spelling, changes nothing. */
 const ACCOUNT = new Set(["serviceAccount", "serviceAccountName"]);
 
@@ -394,8 +384,10 @@ function withoutHistory(key: string, value: unknown): unknown {
   return (value as { readonly type: string }[]).filter(({ type }) => type !== HISTORY);
 }
 
-/** An object without versions, times, and uids of owners. */
-function comparable({ metadata, ...object }: KubeObject): unknown {
+/** An object without versions, times, uids of owners, and what the controllers of Kubernetes say of it. */
+function comparable({ metadata, ...all }: KubeObject): unknown {
+  const { status, ...rest } = all;
+  const object = all.kind === KINDS.LLMInferenceService.kind ? { ...rest, status } : rest;
   const { labels, annotations, finalizers, ownerReferences = [] } = metadata;
   const owners = ownerReferences.map(({ kind, name }) => `${kind} ${name}`);
   const text = JSON.stringify(

@@ -9,8 +9,10 @@ Runs the end-to-end suites of test/e2e on a real API server and controller manag
 patterns: all of them.
 `;
 
+/** Suites that run on either server: of the whole, and of the operator alone. */
+const SUITES = "(e2e/|life-cycle|random-lives|adoption)";
 /** Suites that start no playground, or are about the embedded API server itself. */
-const EMBEDDED_ONLY = "kubectl-apiserver|playground-once|images";
+const EMBEDDED_ONLY = "kubectl-apiserver|playground-once|images|policies|reload|churn";
 const ROOT = new URL("../..", import.meta.url).pathname;
 function run(release: Release, patterns: readonly string[]): number {
   const jest = [
@@ -19,8 +21,8 @@ function run(release: Release, patterns: readonly string[]): number {
     "--max-old-space-size=4096",
     "node_modules/jest/bin/jest.js",
   ];
-  const paths = (patterns.length > 0 ? patterns : [""]).map((pattern) => `test/e2e/.*${pattern}`);
-  const options = ["--runInBand", "--forceExit", "--testTimeout=120000", "--selectProjects", "e2e"];
+  const paths = (patterns.length > 0 ? patterns : [""]).map((pattern) => `/test/(?=.*${pattern})${SUITES}`);
+  const options = ["--runInBand", "--forceExit", "--testTimeout=120000", "--selectProjects", "e2e", "unit"];
   const skipped = ["--testPathIgnorePatterns", "/node_modules/", EMBEDDED_ONLY];
   const { status } = spawnSync(IN_NETWORK, [process.execPath, ...jest, ...paths, ...options, ...skipped], {
     cwd: ROOT,

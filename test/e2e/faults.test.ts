@@ -140,6 +140,7 @@ describeWithKubectl("a fault is named on the object", () => {
 
   beforeAll(async () => {
     playground = await startPlayground();
+    await playground.kubectl("delete", "crd", "scaledobjects.keda.sh", "--ignore-not-found");
     await apply(playground, IN_THE_WAY);
     for (const fault of CASES) await apply(playground, manifest(fault));
   }, 120_000);

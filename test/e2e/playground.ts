@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
+import { SERVER } from "../bed-server.ts";
 import { type Finished, ROOT, type Running, processesWith, run, start, until } from "./process.ts";
 
 /** Set in the environment of everything that one playground starts, so that what is left behind can be found. */
@@ -61,12 +62,6 @@ export function condition(object: KubeJson, type: string): Readonly<Record<strin
   const conditions = at(object, "status.conditions") as Readonly<Record<string, unknown>>[] | undefined;
   return conditions?.find((entry) => entry["type"] === type);
 }
-
-/**
- * Which API server the suites run against: the embedded one of the playground, or with `LLMISVC_TEST_SERVER` a real one of
- * the release named there (`newest`, `older`).
- */
-export const SERVER: string = process.env["LLMISVC_TEST_SERVER"] ?? "embedded";
 
 /** Command of a playground on that server. */
 function playgroundCommand(): readonly [string, ...string[]] {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { describeWithKubectl } from "./kubectl.ts";
 import { routedService } from "./manifests.ts";
-import { type TestPlayground, SERVER, apply, post, readyUrl, startPlayground } from "./playground.ts";
+import { SERVER } from "../bed-server.ts";
+import { type TestPlayground, apply, post, readyUrl, startPlayground } from "./playground.ts";
 import { ROOT, run } from "./process.ts";
 
 /** 4 KB of words that differ in their first block from any other seed's. */
