@@ -8,6 +8,7 @@ import { type KubeObject, keyOf } from "../kube/types.ts";
 import { parseYaml } from "../kube/yaml.ts";
 import { type ApiServer, createApiServer } from "../playground/apiserver/server.ts";
 import { listShared, readShared } from "./corpus.ts";
+import { elided } from "./kserve-state.ts";
 import { plainAccess } from "./loopback.ts";
 
 const US = { fieldManager: "us", force: true };
@@ -37,7 +38,8 @@ function recordedChildren(path: string): KubeObject[] {
     .map((child) => {
       const { name, labels, annotations } = child.metadata;
       const namespace = resourceOf(child).namespaced ? { namespace: "ns" } : {};
-      return { ...child, status: undefined, metadata: { name, labels, annotations, ...namespace } };
+      const data = child.kind === KINDS.Secret.kind ? { data: elided(child["data"]) } : {};
+      return { ...child, ...data, status: undefined, metadata: { name, labels, annotations, ...namespace } };
     });
 }
 

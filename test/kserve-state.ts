@@ -38,7 +38,7 @@ export async function createPresets(client: KubeClient): Promise<void> {
 }
 
 /** Recordings hold the keys of Secrets, not what is in them. */
-function elided(data: unknown): Readonly<Record<string, string>> {
+export function elided(data: unknown): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.keys((data ?? {}) as object).map((key) => [key, ""]));
 }
 
