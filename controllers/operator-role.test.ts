@@ -61,7 +61,7 @@ describe("the operator's rights", () => {
     bed = await startBed([NAMESPACE]);
     await live(bed);
     used = bed.answered.filter(({ status }) => status < 300 || status === 404).flatMap(rightsOf);
-  }, 60_000);
+  }, 180_000);
   afterAll(async () => await bed?.close());
 
   test("what it does is granted", () => {
