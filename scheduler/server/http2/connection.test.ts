@@ -11,14 +11,22 @@ import { encodeSettings } from "./peer-settings.ts";
 /** A socket without a network: what is pushed into `input` arrives, what is sent is collected. */
 function fakeSocket() {
   const sent: Buffer[] = [];
+  let timedOut: (() => void) | undefined;
   const input = new PassThrough();
   const socket = Object.assign(input, {
     write: (bytes: Buffer) => sent.push(Buffer.from(bytes)) > 0,
     setNoDelay: () => undefined,
     setKeepAlive: () => undefined,
-    setTimeout: () => undefined,
+    setTimeout: (ms: number, callback?: () => void) => {
+      timedOut = ms === 0 ? undefined : callback;
+    },
   });
-  return { socket: socket as unknown as Socket, sent, arrive: (bytes: Buffer) => input.emit("data", bytes) };
+  return {
+    socket: socket as unknown as Socket,
+    sent,
+    arrive: (bytes: Buffer) => input.emit("data", bytes),
+    timeOut: () => timedOut?.(),
+  };
 }
 
 /** Events of each call by its number, in their order. */
@@ -283,6 +291,60 @@ test("a smaller header table is confirmed before the first section after it, onc
   for (const bytes of sent) splitter.push(bytes);
   expect(sections[0]).toBe(0x20);
   expect(sections.slice(1)).not.toContain(0x20);
+});
+
+/** What GOAWAY and RST_STREAM frames tell: kind, stream, code. */
+function endings(sent: readonly Buffer[]): (readonly [kind: string, streamId: number, code: number])[] {
+  const found: (readonly [string, number, number])[] = [];
+  const splitter = new FrameSplitter({
+    onFrame: (type, _flags, id, payload) => {
+      if (type === FRAME.goAway) found.push(["go away", payload.readUInt32BE(0), payload.readUInt32BE(4)]);
+      if (type === FRAME.rstStream) found.push(["reset", id, payload.readUInt32BE(0)]);
+    },
+    onData: () => undefined,
+  });
+  for (const bytes of sent) splitter.push(bytes);
+  return found;
+}
+
+const request = (id: number, flags = FLAG.endHeaders as number): Buffer => frame(FRAME.headers, flags, id, HEAD);
+const GREETING = Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0)]);
+const settings = (calls: Journal) => ({
+  methods: new Map([["/echo", echoing(calls)]]),
+  maxMessageBytes: 1000,
+  now: () => 0,
+});
+
+test("a drain serves what is under way, refuses what comes after, and never names a later stream than before", async () => {
+  const calls: Journal = new Map();
+  const { socket, sent, arrive } = fakeSocket();
+  const connection = new Connection(socket, settings(calls));
+  arrive(Buffer.concat([GREETING, request(1)]));
+  connection.drain();
+  arrive(request(3));
+  await new Promise((resolve) => setImmediate(resolve));
+  arrive(frame(FRAME.ping, FLAG.ack, 0, Buffer.from("draining")));
+  arrive(request(5));
+  arrive(frame(FRAME.data, FLAG.endStream, 1, framed(Buffer.from("x"))));
+  arrive(frame(FRAME.ping, 0, 9, Buffer.alloc(8)));
+  expect(endings(sent)).toEqual([
+    ["go away", 2 ** 31 - 1, H2_ERROR.none],
+    ["go away", 3, H2_ERROR.none],
+    ["reset", 5, H2_ERROR.refusedStream],
+    ["go away", 3, H2_ERROR.protocol],
+  ]);
+  expect([...calls.values()]).toEqual([["message 78", "half-close"], ["cancel"]]);
+});
+
+test("a greeting that came while this process was stopped counts, a client that has sent none is cut", async () => {
+  const [late, silent] = [fakeSocket(), fakeSocket()];
+  for (const { socket, timeOut } of [late, silent]) {
+    new Connection(socket, settings(new Map()));
+    timeOut();
+  }
+  late.arrive(GREETING);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect([late.socket.destroyed, silent.socket.destroyed]).toEqual([false, true]);
 });
 
 const FLOODS: readonly (readonly [string, (index: number) => Buffer])[] = [
