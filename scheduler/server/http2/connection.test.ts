@@ -2,9 +2,10 @@ import { PassThrough } from "node:stream";
 import type { Socket } from "node:net";
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { GREETING, frame, framed, uint32 } from "../../../test/h2-frames.ts";
 import { type Call, GRPC_STATUS, type Method } from "../transport.ts";
 import { Connection } from "./connection.ts";
-import { DEFAULT_WINDOW, FLAG, FRAME, FrameSplitter, H2_ERROR, PREFACE, SETTING, writeFrameHeader } from "./frames.ts";
+import { DEFAULT_WINDOW, FLAG, FRAME, FrameSplitter, H2_ERROR, SETTING } from "./frames.ts";
 import { HpackDecoder, encodeLiterals } from "./hpack.ts";
 import { encodeSettings } from "./peer-settings.ts";
 
@@ -51,24 +52,6 @@ function echoing(journal: Journal): Method {
   };
 }
 
-function framed(message: Buffer): Buffer {
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(message.length, 1);
-  return Buffer.concat([head, message]);
-}
-
-function frame(type: number, flags: number, streamId: number, payload: Buffer = Buffer.alloc(0)): Buffer {
-  const head = Buffer.alloc(9);
-  writeFrameHeader(head, 0, payload.length, type, flags, streamId);
-  return Buffer.concat([head, payload]);
-}
-
-const uint32 = (value: number): Buffer => {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-};
-
 const HEAD = encodeLiterals([
   { name: ":method", value: "POST" },
   { name: ":scheme", value: "http" },
@@ -108,7 +91,7 @@ function parts(bytes: Buffer, cuts: readonly number[]): Buffer[] {
 
 /** A client that keeps to the rules: it writes steps as frames, and knows what it allows the server to send. */
 class Script {
-  readonly frames: Buffer[] = [Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0)])];
+  readonly frames: Buffer[] = [GREETING];
   /** Bytes that each stream, and the connection (0), may be sent in all. */
   readonly allowed = new Map<number, number>([[0, DEFAULT_WINDOW]]);
   #window = DEFAULT_WINDOW;
@@ -308,7 +291,6 @@ function endings(sent: readonly Buffer[]): (readonly [kind: string, streamId: nu
 }
 
 const request = (id: number, flags = FLAG.endHeaders as number): Buffer => frame(FRAME.headers, flags, id, HEAD);
-const GREETING = Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0)]);
 const settings = (calls: Journal) => ({
   methods: new Map([["/echo", echoing(calls)]]),
   maxMessageBytes: 1000,
@@ -367,7 +349,7 @@ test.each(FLOODS)("%s without end are enough at some point, and no call is left"
   const { socket, sent, arrive } = fakeSocket();
   const calls: Journal = new Map();
   new Connection(socket, { methods: new Map([["/echo", echoing(calls)]]), maxMessageBytes: 10, now: () => 0 });
-  arrive(Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0)]));
+  arrive(GREETING);
   for (let index = 0; index < 110_000; index++) arrive(make(index));
   const codes: number[] = [];
   const splitter = new FrameSplitter({
