@@ -160,6 +160,10 @@ async function switchTlsOn(client: HttpKubeClient): Promise<void> {
   await client.patch(KINDS.ConfigMap, key, { type: "merge", body: { data: { ingress: JSON.stringify(ingress) } } });
 }
 
+/** Servers on a machine that others use too may be slow to answer, which is none of the faults here. */
+const PATIENT = { timeoutSeconds: 30, failureThreshold: 10 };
+const PATIENT_PROBES = { readinessProbe: PATIENT, livenessProbe: PATIENT };
+
 /** Manifest of a routed service; `env` is that of its schedulers. */
 export function serviceObject(name: string, env: readonly Variable[], replicas = MODEL_REPLICAS): KubeObject {
   const scheduler = { containers: [{ name: "main", args: ["--v=2", "--health-checking"], env }] };
@@ -171,7 +175,7 @@ export function serviceObject(name: string, env: readonly Variable[], replicas =
       model: { uri: "hf://facebook/opt-125m", name },
       replicas,
       router: { route: {}, gateway: {}, scheduler: { replicas: SCHEDULERS, template: scheduler } },
-      template: { containers: [{ name: "main", args: ["--inter-token-latency=20ms"] }] },
+      template: { containers: [{ name: "main", args: ["--inter-token-latency=20ms"], ...PATIENT_PROBES }] },
     },
   };
 }
