@@ -16,6 +16,7 @@ import { type DataLayerSettings, dataLayerSettings } from "./datalayer/settings.
 import { FlowController, type FlowSetup } from "./flowcontrol/controller.ts";
 import { createFlowMetrics } from "./flowcontrol/flow-metrics.ts";
 import { createSaturation } from "./flowcontrol/saturation.ts";
+import { registerUsageMetrics } from "./flowcontrol/usage-metrics.ts";
 import { flowSetupOf } from "./flowcontrol/setup.ts";
 import type { Random } from "./framework/cycle.ts";
 import type { EndpointListener, Plugin } from "./framework/plugin.ts";
@@ -159,7 +160,10 @@ function createFlowController(
     metrics.saturation(stages);
     return stages.effective;
   };
-  return new FlowController({ setup, saturation, isEmpty: () => store.size === 0, metrics, clock: systemClock });
+  const isEmpty = (): boolean => store.size === 0;
+  const controller = new FlowController({ setup, saturation, isEmpty, metrics, clock: systemClock });
+  registerUsageMetrics(settings.metrics, poolNameOf(settings), () => controller.usage());
+  return controller;
 }
 
 /** Makes what a configuration describes. Scraping goes on as it is unless its settings have changed. */

@@ -8,6 +8,7 @@ import { FlowController, type FlowRequest } from "./controller.ts";
 import { createFlowMetrics } from "./flow-metrics.ts";
 import { createSaturation } from "./saturation.ts";
 import { flowSetupOf } from "./setup.ts";
+import { registerUsageMetrics } from "./usage-metrics.ts";
 
 const SECOND = 1000;
 
@@ -219,6 +220,29 @@ test("metrics tell what waits, and what became of it", async () => {
     'llm_d_epp_flow_control_requests_total{outcome="Dispatched",priority="0",inference_pool="p"} 1',
   );
   expect(page).toMatch(/llm_d_epp_flow_control_request_queue_duration_seconds_count\{.*outcome="Dispatched".*\} 1/);
+});
+
+test("gauges tell how full the queues are", async () => {
+  const { controller, pool, registry, ask } = setUp({
+    maxRequests: 10,
+    priorityBands: [{ priority: -1, maxRequests: 4, maxBytes: 100 }],
+  });
+  registerUsageMetrics(registry, "p", () => controller.usage());
+  ask("a", { priority: -1, sizeBytes: 25 });
+  ask("b", { priority: 7 });
+  const page = await registry.render();
+  for (const line of [
+    'capacity_utilization_requests{priority="-1",inference_pool="p"} 0.25',
+    'capacity_utilization_bytes{priority="-1",inference_pool="p"} 0.25',
+    'capacity_utilization_requests{priority="0",inference_pool="p"} 0',
+    'capacity_utilization_requests{priority="7",inference_pool="p"} 0.0002',
+    'global_capacity_utilization_requests{inference_pool="p"} 0.2',
+  ])
+    expect(page).toContain(`llm_d_epp_flow_control_${line}`);
+  expect(page).not.toContain("global_capacity_utilization_bytes{");
+  expect(page).toContain("llm_d_epp_flow_control_dispatch_cycle_duration_seconds_count 2");
+  pool.isOn = false;
+  expect(await registry.render()).not.toContain("flow_control_capacity_utilization_requests{");
 });
 
 describe("saturation of the stages", () => {

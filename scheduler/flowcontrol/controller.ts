@@ -33,6 +33,14 @@ export interface FlowControllerOptions {
   readonly clock: Clock;
 }
 
+/** How full the queues are, as shares of their limits. */
+export interface FlowUsage {
+  readonly bands: readonly { readonly priority: number; readonly requests: number; readonly bytes: number }[];
+  /** Over all bands; undefined where there is no such limit. */
+  readonly requests: number | undefined;
+  readonly bytes: number | undefined;
+}
+
 /** Between two looks at the pool while requests wait, in ms. */
 const TICK_MS = 10;
 /** Between two searches for requests that have waited too long, in ms. */
@@ -63,6 +71,24 @@ export class FlowController {
   /** How many requests wait. */
   get waiting(): number {
     return this.#requests;
+  }
+
+  /** How full the queues are; undefined while flow control is off. */
+  usage(): FlowUsage | undefined {
+    const setup = this.#options.setup();
+    if (setup === undefined) return undefined;
+    const { config } = setup;
+    const bands = this.#priorities(setup).map((priority) => {
+      const { maxRequests, maxBytes } = bandConfigOf(config, priority);
+      const { requests = 0, bytes = 0 } = this.#bands.get(priority) ?? {};
+      return { priority, requests: requests / maxRequests, bytes: bytes / maxBytes };
+    });
+    const share = (used: number, limit: number | undefined) => (limit === undefined ? undefined : used / limit);
+    return {
+      bands,
+      requests: share(this.#requests, config.maxRequests),
+      bytes: share(this.#bytes, config.maxBytes),
+    };
   }
 
   /**
@@ -168,7 +194,7 @@ export class FlowController {
 
   /** Lets through what there is room for, drops what has waited too long, and comes back while something waits. */
   #look(): void {
-    const { clock, setup: current } = this.#options;
+    const { clock, metrics, setup: current } = this.#options;
     const setup = current();
     const nowMs = clock.now();
     this.#noteEmptiness(nowMs);
@@ -176,6 +202,7 @@ export class FlowController {
     else {
       if (nowMs - this.#sweptAtMs >= SWEEP_MS) this.#sweep(setup, nowMs);
       this.#dispatch(setup, nowMs);
+      metrics.cycle.observe((clock.now() - nowMs) / 1000);
     }
     if (this.#requests > 0 && this.#cancelTick === undefined)
       this.#cancelTick = clock.after(TICK_MS, () => {

@@ -1,9 +1,10 @@
-import type { MetricsRegistry, MetricSpec } from "../../telemetry/metrics.ts";
+import type { Histogram, MetricsRegistry, MetricSpec } from "../../telemetry/metrics.ts";
 import { labelBudgetsOf } from "../metrics/label-budget.ts";
 import type { Outcome } from "./outcome.ts";
 import type { StageSaturation } from "./saturation.ts";
 
 const QUEUE_SECONDS = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+const CYCLE_SECONDS = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1];
 const FLOW = ["fairness_id", "priority"];
 const MODELS = ["model_name", "target_model_name"];
 const POOL = "inference_pool";
@@ -28,6 +29,8 @@ export interface FlowSeries {
 export interface FlowMetrics {
   series(labels: FlowLabels): FlowSeries;
   saturation(stages: StageSaturation): void;
+  /** Seconds of one look at the queues. */
+  readonly cycle: Histogram;
 }
 
 /** Registers the families, with the names of former releases beside those of today. */
@@ -49,8 +52,13 @@ export function createFlowMetrics(registry: MetricsRegistry, poolName: string): 
     spec("requests_total", "Requests by what became of them.", ["outcome", "priority", POOL], false),
   );
   const full = registry.gauge(spec("pool_saturation", "Saturation of the pool; 1 is full.", [POOL, "stage"], true));
+  const cycles = registry.histogram({
+    ...spec("dispatch_cycle_duration_seconds", "Time of one look at the queues.", [], true),
+    buckets: CYCLE_SECONDS,
+  });
   const { models, fairnessIds } = labelBudgetsOf(registry);
   return {
+    cycle: cycles.labels(),
     series: ({ fairnessId, priority, model, targetModel }) => {
       const id = fairnessIds.admit(fairnessId);
       const rank = String(priority);
