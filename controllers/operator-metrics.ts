@@ -5,6 +5,7 @@ import type { KubeObject } from "../kube/types.ts";
 import type { Family, Gauge, MetricsRegistry } from "../telemetry/metrics.ts";
 import { at } from "../crds/json.ts";
 import { asJson } from "./llminferenceservice/pass.ts";
+import { type WebhookMetrics, createWebhookMetrics } from "./webhooks/metrics.ts";
 import { parseConditions } from "./status/conditions.ts";
 
 /** Metrics of an operator process. */
@@ -13,6 +14,7 @@ export interface OperatorMetrics {
   readonly watches: ReflectorMetrics;
   readonly election: ElectionMetrics;
   readonly services: ServiceMetrics;
+  readonly webhooks: WebhookMetrics;
 }
 
 /** Bound of combinations of condition, status and reason. */
@@ -25,6 +27,7 @@ export function createOperatorMetrics(registry: MetricsRegistry): OperatorMetric
     watches: createReflectorMetrics(registry),
     election: createElectionMetrics(registry),
     services: new ServiceMetrics(registry),
+    webhooks: createWebhookMetrics(registry),
   };
 }
 

@@ -132,9 +132,10 @@ class RunningOperator implements Operator {
   }
 
   async start(): Promise<void> {
-    const { client, settings, webhook, logger } = this.#options;
+    const { client, settings, webhook, logger, metrics } = this.#options;
     const pair = await ensureCertificate(client, settings.systemNamespace, this.#wallMs());
-    this.#webhooks = await startWebhookServer({ ...webhook, pair, logger, context: this.#reviewContext() });
+    const context = this.#reviewContext();
+    this.#webhooks = await startWebhookServer({ ...webhook, pair, logger, context, metrics: metrics?.webhooks });
     await this.#cluster.whenSynced();
     this.#presetSet = this.#choosePresets();
     await this.#tryInstall(pair.authority);

@@ -8,6 +8,8 @@ import { type ApiServer, createApiServer } from "../../playground/apiserver/serv
 import { silentLogger } from "../../telemetry/log.ts";
 import { defaultGlobalConfig } from "../composition/global-config.ts";
 import { WEBHOOK_SECRET, WEBHOOK_SERVICE, type ServingCertificate, ensureCertificate } from "./certificate.ts";
+import { createMetricsRegistry } from "../../telemetry/metrics.ts";
+import { createWebhookMetrics } from "./metrics.ts";
 import { startWebhookServer } from "./server.ts";
 
 const NAMESPACE = "kserve";
@@ -95,13 +97,10 @@ describe("serving certificate", () => {
       usersOf: () => [],
     };
     const first = await ensureCertificate(client, NAMESPACE, NOW_MS - 340 * DAY_MS);
-    const webhooks = await startWebhookServer({
-      host: "127.0.0.1",
-      port: 0,
-      pair: first,
-      context,
-      logger: silentLogger,
-    });
+    const registry = createMetricsRegistry();
+    const metrics = createWebhookMetrics(registry);
+    const at = { host: "127.0.0.1", port: 0 };
+    const webhooks = await startWebhookServer({ ...at, pair: first, context, logger: silentLogger, metrics });
     try {
       expect(await servedTo(webhooks.port, first)).toBe(fingerprint(first));
       const second = await ensureCertificate(client, NAMESPACE, NOW_MS);
@@ -111,6 +110,9 @@ describe("serving certificate", () => {
     } finally {
       await webhooks.close();
     }
+    const page = await registry.render();
+    expect(page).toMatch(/^controller_runtime_webhook_requests_total\{webhook="\/convert",code="\d+"\} 3$/m);
+    expect(page).toContain('controller_runtime_webhook_requests_in_flight{webhook="/convert"} 0\n');
   });
 });
 

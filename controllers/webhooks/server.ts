@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { isObject } from "../../crds/json.ts";
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { type Logger, describeError } from "../../telemetry/log.ts";
+import { type WebhookMetrics, meter } from "./metrics.ts";
 import {
   type ReviewContext,
   type Reviewer,
@@ -56,10 +57,12 @@ export async function startWebhookServer(options: {
   readonly pair: ServingPair;
   readonly context: ReviewContext;
   readonly logger: Logger;
+  readonly metrics?: WebhookMetrics | undefined;
 }): Promise<WebhookServer> {
-  const { pair, context, logger } = options;
+  const { pair, context, logger, metrics } = options;
   const tls = ({ privateKey, certificate }: ServingPair) => ({ key: privateKey, cert: certificate });
   const server = createServer({ ...tls(pair), minVersion: "TLSv1.2" }, (request, response) => {
+    if (metrics !== undefined) meter(metrics, webhookOf(request), response);
     void respond(request, response, context).catch((error: unknown) => {
       logger.warn("webhook request failed", { path: request.url, error: describeError(error) });
       if (!response.headersSent) response.writeHead(400, { "content-type": "text/plain" });
@@ -75,6 +78,14 @@ export async function startWebhookServer(options: {
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+const pathOf = (request: IncomingMessage): string => (request.url ?? "").split("?")[0] ?? "";
+
+/** The path of a webhook as a label; other paths are one. */
+function webhookOf(request: IncomingMessage): string {
+  const path = pathOf(request);
+  return path === CONVERSION_PATH || REVIEWERS.has(path) ? path : "other";
 }
 
 function listen(server: Server, port: number, host: string): Promise<void> {
@@ -95,7 +106,7 @@ export function answerReview(path: string, review: JsonObject, context: ReviewCo
 }
 
 async function respond(request: IncomingMessage, response: ServerResponse, context: ReviewContext): Promise<void> {
-  const path = (request.url ?? "").split("?")[0] ?? "";
+  const path = pathOf(request);
   const answer = answerReview(path, await readReview(request), context);
   if (answer === undefined) {
     response.writeHead(404).end();
