@@ -16,6 +16,7 @@ const ORDINARY = `l:\n${"- {a: 1, b: [x, y], c: text}\n".repeat(34_000)}`;
 /** Texts of up to a megabyte that cost some readers much more than their length. */
 const SHAPES: Readonly<Record<string, string>> = {
   "a list": fill("- x\n"),
+  "a list of digits": `[${fill("1,")}1]`,
   "open brackets": fill("["),
   "open braces": fill("{"),
   "lists in lists": fill("- "),
@@ -59,7 +60,7 @@ describe("texts that are made to hurt", () => {
     expect(cpuMs(() => void read(text))).toBeLessThan(4 * ordinaryMs);
   });
 
-  test.each(["open brackets", "lists in lists", "merges", "an alias bomb", "a wide alias bomb"])(
+  test.each(["a list of digits", "open brackets", "lists in lists", "merges", "an alias bomb", "a wide alias bomb"])(
     "%s is refused",
     (name) => {
       expect(read(SHAPES[name]!)).toBe("refused");

@@ -36,6 +36,13 @@ const MAX_VALUES = 2_000_000;
 /** Aliases may repeat this many values for each character of the text. */
 const MAX_VALUES_PER_CHARACTER = 10;
 
+/** Texts beyond this many characters are looked at before they are read. */
+const LONG_TEXT = 256 * 1024;
+/** Least mean distance of commas and line ends in a long text: reading costs by the value, and no manifest comes near it. */
+const MIN_CHARACTERS_PER_VALUE = 5;
+const COMMA = 0x2c;
+const NEWLINE = 0x0a;
+
 /** Integers as Go's YAML reader takes them: octal `012` and `0o14`, `_` ignored, no base 60. */
 const INTEGER = /^[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)$/;
 
@@ -108,12 +115,28 @@ function lineOf(error: YAMLException): number | undefined {
   return line === undefined ? undefined : line + 1;
 }
 
+/** Refuses a long text of next to nothing but separators, whose reading would hold up everything else. */
+function checkDensity(text: string): void {
+  if (text.length <= LONG_TEXT) return;
+  let separators = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === COMMA || code === NEWLINE) separators++;
+  }
+  const most = Math.floor(text.length / MIN_CHARACTERS_PER_VALUE);
+  if (separators <= most) return;
+  const problem = `${separators} commas and line ends in ${text.length} characters, more than the ${most} that are read`;
+  throw new YamlError(`${problem}; split the text, or leave out what is empty`, undefined);
+}
+
 /**
  * Reads every document of a YAML stream as Kubernetes does (`sigs.k8s.io/yaml`): JSON is YAML too, duplicate keys are
  * refused, `yes`/`no`/`on`/`off` are booleans, merge keys apply, dates stay text. Empty documents are left out.
- * Errors: `YamlError` with the line, for the whole stream; also for alias bombs and for nesting beyond 100 levels.
+ * Errors: `YamlError` with the line, for the whole stream; also for alias bombs, for nesting beyond 100 levels, and
+ * for texts of more than 256 Ki characters that are next to nothing but separators.
  */
 export function parseYamlDocuments(text: string): PlainValue[] {
+  checkDensity(text);
   try {
     const documents = loadAll(text, { schema: KUBERNETES_SCHEMA, maxDepth: MAX_DEPTH });
     const given = documents.filter((document) => document !== null && document !== undefined);
