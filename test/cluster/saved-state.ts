@@ -7,6 +7,8 @@ import { type Release, VERSIONS } from "./versions.ts";
 
 /** A store with definitions in it. */
 export interface SavedState {
+  /** Whether one is saved. */
+  exists(): boolean;
   /** Copies it to a data folder of etcd; false where none is saved. */
   restore(folder: string): boolean;
   /** Keeps a copy of a data folder of etcd that is not in use. */
@@ -23,6 +25,7 @@ export function savedState(release: Release, definitions: readonly KubeObject[])
   const states = join(cacheRoot(), "states");
   const path = join(states, key);
   return {
+    exists: () => existsSync(path),
     restore: (folder) => {
       if (!existsSync(path)) return false;
       cpSync(path, folder, { recursive: true });

@@ -1,6 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { haveComponents, IN_NETWORK, hasNetwork, kubernetesOf } from "./toolbox.ts";
+import { savedState } from "./saved-state.ts";
+import { startCluster } from "./cluster.ts";
+import { allDefinitions } from "./control-plane.ts";
 import type { Release } from "./versions.ts";
 
 const USAGE = `bin/node test/cluster/suites.ts [--release newest|older] [PATTERN...]
@@ -14,6 +17,16 @@ const SUITES = "(e2e/|life-cycle|random-lives|adoption)";
 /** Suites that start no playground, or are about the embedded API server itself. */
 const EMBEDDED_ONLY = "kubectl-apiserver|playground-once|images|policies|reload|churn";
 const ROOT = new URL("../..", import.meta.url).pathname;
+/**
+ * An API server takes long to serve definitions that it has not seen; that is done once, before a suite waits for it.
+ */
+async function prepare(release: Release): Promise<void> {
+  const definitions = allDefinitions();
+  if (savedState(release, definitions).exists()) return;
+  const cluster = await startCluster({ release, controllers: false, definitions });
+  await cluster.close();
+}
+
 function run(release: Release, patterns: readonly string[]): number {
   const jest = [
     "--experimental-vm-modules",
@@ -43,7 +56,10 @@ if (values.help || (release !== "newest" && release !== "older")) {
 }
 try {
   const ready = haveComponents(`suites on a real API server (${release})`, "kubernetes", kubernetesOf(release));
-  process.exitCode = ready && hasNetwork("suites on a real API server") ? run(release, positionals) : 0;
+  if (ready && hasNetwork("suites on a real API server")) {
+    await prepare(release);
+    process.exitCode = run(release, positionals);
+  }
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;

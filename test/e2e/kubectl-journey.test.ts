@@ -12,7 +12,7 @@ describeWithKubectl("the way of a user with kubectl", () => {
 
   beforeAll(async () => {
     playground = await startPlayground();
-  }, 60_000);
+  }, 120_000);
   afterAll(async () => await playground?.stop(), 60_000);
 
   const schedulerIp = async (): Promise<string> => {

@@ -78,7 +78,7 @@ export async function startPlayground(...args: readonly string[]): Promise<TestP
   const running = start(program, [...own, "--gateway-port=0", `--kubeconfig=${kubeconfig}`, ...args], {
     [MARKER]: run,
   });
-  await running.output(/Ctrl-C/, 60_000);
+  await running.output(/Ctrl-C/, 120_000);
   return handle(running, folder, kubeconfig, run);
 }
 

@@ -39,7 +39,7 @@ describeWithKubectl("published manifests, unchanged", () => {
 
   beforeAll(async () => {
     playground = await startPlayground();
-  }, 60_000);
+  }, 120_000);
   afterAll(async () => await playground?.stop(), 60_000);
 
   test.each([

@@ -13,7 +13,7 @@ describeWithKubectl("where requests land", () => {
 
   beforeAll(async () => {
     playground = await startPlayground();
-  }, 60_000);
+  }, 120_000);
   afterAll(async () => await playground?.stop(), 60_000);
 
   const serve = async (name: string, engineArgs: readonly string[] = []): Promise<string> => {
