@@ -51,7 +51,7 @@ beforeAll(async () => {
   bed = await startBed(FILES.map((_, index) => namespaceOf(index)));
   await createPresets(bed.client);
   for (const [index, path] of FILES.entries()) await restoreRecording(bed.client, path, namespaceOf(index));
-}, 60_000);
+}, 240_000);
 afterAll(async () => await bed?.close());
 
 test("the children of a running KServe are taken over without a change to a single pod", async () => {

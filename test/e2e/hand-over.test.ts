@@ -21,7 +21,7 @@ beforeEach(async () => {
   await create("a");
   await bed.rest();
   await bed.start({ identity: "second", clock });
-}, 60_000);
+}, 240_000);
 afterEach(async () => await bed?.close());
 
 async function holder(): Promise<unknown> {

@@ -48,7 +48,7 @@ describe("in a cluster without optional APIs", () => {
     bed = await startBed(namespaces(BARE, "ml"), { without: OPTIONAL });
     await bed.start();
     told = await tellAll(bed, BARE, "ml");
-  }, 60_000);
+  }, 240_000);
   afterAll(async () => await bed?.close());
 
   test.each(BARE.map(([what]) => what))("%s", (what) => expect(told.get(what)).toMatchObject({ named: true }));
@@ -76,7 +76,7 @@ describe("in a cluster without optional APIs", () => {
       const { conditions } = service["status"] as JsonObject;
       expect(tells(parseConditions(conditions), { fault, words })).toBe(false);
     }
-  }, 30_000);
+  }, 120_000);
 });
 
 describe("a running operator names the fault within five seconds", () => {
@@ -114,7 +114,7 @@ describe("a running operator names what stands between it and its children", () 
     bed = await startBed(namespaces(cases, "ml"));
     webhook = await startPolicyWebhook(bed.client);
     await bed.start();
-  }, 60_000);
+  }, 240_000);
   afterAll(async () => {
     await bed?.close();
     await webhook?.close();
