@@ -143,7 +143,7 @@ describeWith("a real Envoy", "envoy")("what breaks behind a real Envoy", () => {
   }, 60_000);
 
   test("a scheduler that is asked to end takes no stream with it", async () => {
-    const answers = Array.from({ length: 20 }, (_, index) => service.stream("override-header", 60, `long ${index}`));
+    const answers = Array.from({ length: 20 }, (_, index) => service.stream("override-header", 300, `long ${index}`));
     await until("twenty open streams", async () => (await service.schedulerMetric(OPEN_STREAMS)) === 20);
     signalPod(service.schedulerIp, "SIGTERM");
     const during = [];
