@@ -51,6 +51,9 @@ chart: $(STAMP) ## Write the complete Helm chart to dist/chart, and as an archiv
 	$(NODE) charts/package.ts dist/chart
 	tar -czf dist/llmisvc-$$($(NODE) -p 'require("./package.json").version').tgz -C dist/chart llmisvc
 
+manifests: $(STAMP) ## Write dist/install.yaml: what the chart installs by default, for kubectl apply (needs helm)
+	$(NODE) charts/manifests.ts dist/install.yaml
+
 fuzz: $(STAMP) ## Try damaged inputs for minutes (ARGS=--help lists what can be set)
 	@$(NODE) --no-warnings test/fuzz/run.ts $(ARGS)
 

@@ -20,6 +20,11 @@ const INTERPRETER = "#!/usr/local/bin/node --max-semi-space-size=32";
 const REQUIRE =
   'import{createRequire as createRequireOfBundle}from"node:module";const require=createRequireOfBundle(import.meta.url);';
 
+/** Stands for undici, which would cost every process 4 MB: we speak HTTP by Node.js, and only its own fetch would need it. */
+const NO_UNDICI = ["Agent", "ProxyAgent", "fetch"]
+  .map((name) => `export function ${name}() { throw new Error("undici is not in this build"); }`)
+  .join("\n");
+
 /**
  * `@kubernetes/client-node` as far as its credentials: the package's index would bring its generated models along, three
  * quarters of a bundle.
@@ -31,7 +36,9 @@ const credentialsOnly: Plugin = {
     context.onResolve({ filter: /\/gen\/index\.js$/ }, ({ importer }) =>
       importer.startsWith(CLIENT_NODE) ? { path: "generated", namespace: "credentials-only" } : undefined,
     );
-    context.onLoad({ filter: /.*/, namespace: "credentials-only" }, () => ({
+    context.onResolve({ filter: /^undici$/ }, () => ({ path: "undici", namespace: "credentials-only" }));
+    context.onLoad({ filter: /^undici$/, namespace: "credentials-only" }, () => ({ contents: NO_UNDICI }));
+    context.onLoad({ filter: /^generated$/, namespace: "credentials-only" }, () => ({
       contents:
         'export { createConfiguration } from "./gen/configuration.js"; export { ServerConfiguration } from "./gen/servers.js";',
       resolveDir: CLIENT_NODE,
@@ -67,6 +74,9 @@ const OPTIONS: BuildOptions = {
 
 /** The commit of the checkout, for the metric `llm_d_epp_info`; `unknown` outside of one. */
 function commit(): string {
+  // For builds without a repository, such as that of the Dockerfile.
+  const told = process.env.BUILD_COMMIT ?? "";
+  if (told !== "") return told;
   const { stdout, status } = spawnSync("git", ["rev-parse", "HEAD"], { cwd: ROOT, encoding: "utf8" });
   return status === 0 ? stdout.trim() : "unknown";
 }

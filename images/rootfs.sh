@@ -44,6 +44,8 @@ printf 'root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/n
 printf 'root:x:0:\nnonroot:x:65532:\n' >"$target/etc/group"
 printf 'hosts: files dns\n' >"$target/etc/nsswitch.conf"
 cp -a "$bundle/." "$target/"
+# What the programs are made of, the runtime included; the Debian packages are in /var/lib/dpkg/status.d.
+(cd "$here" && npm sbom --omit dev --sbom-format spdx) >"$target/app/sbom.spdx.json"
 chown -R 0:0 "$target"
 
 # Compiled code of the programs, which an image with a read-only root could not keep.

@@ -2,6 +2,7 @@ import { parseSchedulerFlags, schedulerUsage } from "../../scheduler/options.ts"
 import { runScheduler } from "../../scheduler/run.ts";
 import { createScheduler } from "../../scheduler/scheduler.ts";
 import { createLogger } from "../../telemetry/log.ts";
+import { releaseStartMemory } from "../../telemetry/start-memory.ts";
 
 const { options, warnings, errors, help } = parseSchedulerFlags(process.argv.slice(2), process.env);
 const logger = createLogger({ name: "scheduler", verbosity: options.verbosity, format: options.logFormat });
@@ -23,6 +24,8 @@ const running = await runScheduler(options, host, createScheduler, logger).catch
   logger.flush();
   process.exit(1);
 });
+
+releaseStartMemory();
 
 async function stop(): Promise<void> {
   logger.info("shutting down");

@@ -2,18 +2,23 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { plainManifests } from "../../charts/manifests.ts";
 import { writeChart } from "../../charts/package.ts";
 import { KINDS } from "../../kube/resources.ts";
 import { at } from "../e2e/playground.ts";
 import { ROOT, run, start, until } from "../e2e/process.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
-import { referenceDefinitions } from "./definitions.ts";
+import { createDefinitions, referenceDefinitions, schemaless } from "./definitions.ts";
 import { describeWith } from "./real.ts";
 import { folderOf } from "./toolbox.ts";
 
 const START_MS = 60_000;
 const NAMESPACE = "kserve";
 const RELEASE = "llmisvc";
+const RESTRICTED = { "pod-security.kubernetes.io/enforce": "restricted" };
+const MONITORING = [KINDS.ServiceMonitor, KINDS.PodMonitor, KINDS.PrometheusRule];
+const EVERYTHING =
+  "monitoring.serviceMonitor=true,monitoring.podMonitor=true,monitoring.alerts=true,dashboards.enabled=true,networkPolicy.enabled=true,podDisruptionBudget.enabled=true";
 const FREE_PORTS = ["--webhook-port=0", "--health-probe-addr=127.0.0.1:0"];
 
 /** What becomes of `samples/quickstart.yaml`; the sub-objects of each need rights of their own. */
@@ -42,6 +47,11 @@ describeWith(
   beforeAll(async () => {
     cluster = await startCluster({ definitions: referenceDefinitions() });
     writeFileSync(join(folder, "kubeconfig"), cluster.kubeconfig);
+    await createDefinitions(cluster.client, MONITORING.map(schemaless));
+    const { apiVersion, kind } = KINDS.Namespace;
+    await cluster.client.create({ apiVersion, kind, metadata: { name: NAMESPACE, labels: RESTRICTED } });
+    const labelled = { type: "merge", body: { metadata: { labels: RESTRICTED } } } as const;
+    await cluster.client.patch(KINDS.Namespace, { name: "default" }, labelled);
   }, START_MS);
   afterAll(async () => {
     await cluster?.close();
@@ -77,17 +87,15 @@ describeWith(
     START_MS,
   );
 
-  test("the pods pass the restricted pod security standard", async () => {
-    const { spec } = (await deployment()) as { readonly spec?: { readonly template?: { readonly spec?: object } } };
-    const body = { metadata: { labels: { "pod-security.kubernetes.io/enforce": "restricted" } } };
-    await cluster.client.patch(KINDS.Namespace, { name: NAMESPACE }, { type: "merge", body });
-    const pod = {
-      apiVersion: "v1",
-      kind: "Pod",
-      metadata: { name: "probe", namespace: NAMESPACE },
-      spec: spec?.template?.spec,
-    };
-    await cluster.client.create(pod, { dryRun: true });
+  /** Names of the pods that the API server let be made, by a label. */
+  const podsOf = async (namespace: string, labelSelector: string) =>
+    await until(`pods ${labelSelector} in a restricted namespace`, async () => {
+      const { items } = await cluster.client.list(KINDS.Pod, { namespace, labelSelector });
+      return items.length > 0 ? items : undefined;
+    });
+
+  test("its pods are let into a namespace that enforces the restricted pod security standard", async () => {
+    expect(await podsOf(NAMESPACE, "control-plane=llmisvc-controller-manager")).toHaveLength(1);
   });
 
   test(
@@ -116,6 +124,7 @@ describeWith(
             () => cluster.client.find(kind, kind.namespaced ? { namespace: "default", name } : { name }),
             { detail: () => operator.stdout() + operator.stderr() },
           );
+        await podsOf("default", "app.kubernetes.io/component=llminferenceservice-scheduler");
         expect(operator.stdout() + operator.stderr()).not.toMatch(/forbidden|"level":"error"/);
       } finally {
         operator.child.kill("SIGTERM");
@@ -133,6 +142,24 @@ describeWith(
   });
 
   test(
+    "every optional object is taken, and the schedulers' metrics have a token",
+    async () => {
+      await helm("upgrade", RELEASE, chart, "--set", EVERYTHING);
+      const here = { namespace: NAMESPACE };
+      for (const kind of [...MONITORING, KINDS.NetworkPolicy, KINDS.PodDisruptionBudget])
+        expect((await cluster.client.list(kind, here)).items.length).toBeGreaterThan(0);
+      const dashboard = await cluster.client.get(KINDS.ConfigMap, { ...here, name: "llmisvc-services-dashboard" });
+      expect(JSON.stringify(dashboard["data"])).toContain("LLMInferenceServices");
+      await until("the token of the metrics reader", async () => {
+        const secret = await cluster.client.get(KINDS.Secret, { ...here, name: "llmisvc-metrics-reader-token" });
+        return at(secret, "data.token") !== undefined;
+      });
+      await helm("rollback", RELEASE, "1");
+    },
+    START_MS,
+  );
+
+  test(
     "upgrade, rollback and uninstall; services and their definitions stay",
     async () => {
       await helm("upgrade", RELEASE, chart, "-f", join(chart, "values-ha.yaml"));
@@ -147,10 +174,15 @@ describeWith(
   );
 
   test(
-    "install again finds the definitions that stayed",
+    "install again finds the definitions that stayed; so does kubectl apply of the plain manifests",
     async () => {
       await helm("install", RELEASE, chart);
       await helm("uninstall", RELEASE);
+      const input = plainManifests(join(folderOf("helm"), "helm"));
+      const env = { KUBECONFIG: join(folder, "kubeconfig"), HOME: folder };
+      const applied = await run("kubectl", ["apply", "--server-side", "-f", "-"], { env, input });
+      expect({ code: applied.code, stderr: applied.stderr }).toEqual({ code: 0, stderr: "" });
+      expect(at(await deployment(), "spec.replicas")).toBe(1);
     },
     START_MS,
   );
