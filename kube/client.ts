@@ -93,22 +93,30 @@ export interface KubeClient {
   getRaw(path: string, options?: RawOptions): Promise<unknown>;
 }
 
+/** The pages of a list. Errors: those of `list`, between pages too, such as 410 where the server has forgotten the first one. */
+export async function* listPages(
+  client: Pick<KubeClient, "list">,
+  resource: Resource,
+  options: ListOptions = {},
+): AsyncGenerator<KubeList> {
+  let page = await client.list(resource, { limit: LIST_PAGE_SIZE, ...options });
+  yield page;
+  while (page.continueToken !== undefined) {
+    page = await client.list(resource, { limit: LIST_PAGE_SIZE, ...options, continueToken: page.continueToken });
+    yield page;
+  }
+}
+
 /**
- * All items of a list, page by page. `resourceVersion` is that of the first page: a watch from there repeats at worst what a
- * later page already showed, and misses nothing.
+ * All items of a list. `resourceVersion` is that of the first page: a watch from there repeats at worst what a later page
+ * already showed, and misses nothing.
  */
 export async function listAll(
   client: Pick<KubeClient, "list">,
   resource: Resource,
   options: ListOptions = {},
 ): Promise<KubeList> {
-  const first = await client.list(resource, { limit: LIST_PAGE_SIZE, ...options });
-  const items = [...first.items];
-  let continueToken = first.continueToken;
-  while (continueToken !== undefined) {
-    const page = await client.list(resource, { limit: LIST_PAGE_SIZE, ...options, continueToken });
-    items.push(...page.items);
-    continueToken = page.continueToken;
-  }
-  return { items, resourceVersion: first.resourceVersion };
+  const pages: KubeList[] = [];
+  for await (const page of listPages(client, resource, options)) pages.push(page);
+  return { items: pages.flatMap(({ items }) => items), resourceVersion: pages[0]!.resourceVersion };
 }

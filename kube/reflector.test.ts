@@ -98,7 +98,7 @@ describe("reflector", () => {
       [[failure(410, "Expired")]],
     );
     expect(starts).toEqual(["list", "watch 5", "list", "watch 9"]);
-    expect(told).toEqual(["added a@1", "added b@2", "deleted a@1", "updated b@8"]);
+    expect(told).toEqual(["added a@1", "added b@2", "updated b@8", "deleted a@1"]);
   });
 
   test("an object that was made anew while nobody watched is deleted and added", async () => {

@@ -3,7 +3,7 @@ import { describeError, silentLogger, VERBOSITY } from "../telemetry/log.ts";
 import type { Counter, Family, MetricsRegistry } from "../telemetry/metrics.ts";
 import { exponentialDelay, jitter } from "./backoff.ts";
 import { ObjectCache } from "./cache.ts";
-import { type KubeClient, listAll, type Selection } from "./client.ts";
+import { type KubeClient, listPages, type Selection } from "./client.ts";
 import { type Clock, pause, systemClock } from "./clock.ts";
 import type { Resource } from "./resources.ts";
 import { isGone, isNotFound, KubeError, type KubeObject, keyOf, type WatchEvent } from "./types.ts";
@@ -191,7 +191,7 @@ export class Reflector {
     const stuck = ++this.#stuckFaults >= MAX_STUCK_FAULTS;
     if (outcome === "expired" || outcome === "absent" || stuck) this.#resourceVersion = undefined;
     if (stuck) this.#stuckFaults = 0;
-    if (outcome === "absent") this.#setServed(false, this.#options.optional === true ? [] : undefined);
+    if (outcome === "absent") this.#setServed(false, this.#options.optional === true ? new Set() : undefined);
     return { outcome, error };
   }
 
@@ -220,26 +220,33 @@ export class Reflector {
     return Math.max(delay, Math.min(asked, BACKOFF.maxMs));
   }
 
+  /** Pages go into the cache as they come: all objects at once, parsed, would be many times its size. */
   async #relist(): Promise<string> {
     const { client, resource, selection } = this.#options;
-    const list = await listAll(client, resource, { ...selection, signal: this.#abort.signal });
+    const present = new Set<string>();
+    let version: string | undefined;
+    for await (const page of listPages(client, resource, { ...selection, signal: this.#abort.signal })) {
+      version ??= page.resourceVersion;
+      for (const item of page.items) {
+        present.add(keyOf(item.metadata));
+        this.#store(item);
+      }
+    }
     this.#count("listed");
-    this.#setServed(true, list.items);
-    return list.resourceVersion;
+    this.#setServed(true, present);
+    return version ?? "";
   }
 
-  /** `items` replace the cache where they are known. */
-  #setServed(served: boolean, items: readonly KubeObject[] | undefined): void {
+  /** `present` are the keys of all objects where they are known. */
+  #setServed(served: boolean, present: ReadonlySet<string> | undefined): void {
     const changed = this.#isServed !== served;
     this.#isServed = served;
-    if (items !== undefined) this.#replaceAll(items);
+    if (present !== undefined) this.#complete(present);
     if (changed) this.#options.onServed?.(served);
   }
 
-  #replaceAll(items: readonly KubeObject[]): void {
-    const present = new Set(items.map((item) => keyOf(item.metadata)));
+  #complete(present: ReadonlySet<string>): void {
     for (const key of this.cache.keys()) if (!present.has(key)) this.#remove(key, undefined);
-    for (const item of items) this.#store(item);
     this.#isSynced = true;
     this.#synced.resolve();
   }
