@@ -54,9 +54,9 @@ export interface OperatorBed {
   readonly answered: Answered[];
   /** Starts an operator in this process, whose wall clock stands still so that what it writes can be compared. */
   start(options?: BedOperatorOptions): Promise<BedOperator>;
-  /** Resolves when operators sent nothing for `quietMs`. Rejects after half a minute. */
+  /** Resolves when operators sent nothing for `quietMs`. Rejects after two minutes. */
   quiet(quietMs?: number): Promise<void>;
-  /** Resolves when operators are idle and nothing is under way any more. Rejects after half a minute. */
+  /** Resolves when operators are idle and nothing is under way any more. Rejects after two minutes. */
   rest(): Promise<void>;
   /** Ends all operators in order. */
   stop(): Promise<void>;

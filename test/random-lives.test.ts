@@ -5,7 +5,7 @@ import { runLives } from "./random-lives.ts";
 /** `make lives` sets both: how long sequences are, and which ones. */
 const OPERATIONS = Number(process.env["LIVES_OPERATIONS"] ?? "25");
 const SEEDS = (process.env["LIVES_SEEDS"] ?? "1").split(",").map(Number);
-const LIMIT_MS = 60_000 + OPERATIONS * 1_000;
+const LIMIT_MS = 240_000 + OPERATIONS * 1_000;
 
 let bed: OperatorBed;
 beforeAll(async () => {
