@@ -26,6 +26,19 @@ function withoutOwn(value: Json): Json {
   return Object.fromEntries(entries.map(([key, item]) => [key, withoutOwn(item)]));
 }
 
+const PUBLISHED_MS = 30_000;
+
+/** OpenAPI of the custom kind, which a real server publishes some time after it serves the kind. */
+async function documentOf(server: Server): Promise<JsonObject> {
+  const deadline = performance.now() + PUBLISHED_MS;
+  for (;;) {
+    const document = await read(server, `/openapi/v3/apis/${GROUP}/v1`);
+    if (typeof document === "object" && document !== null && "components" in document) return document as JsonObject;
+    if (performance.now() > deadline) throw new Error(`no OpenAPI of ${GROUP}: ${JSON.stringify(document)}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
 /** What a server says of its kinds: only what clients take decisions on, by a label and a name each. */
 async function descriptionsOf(server: Server): Promise<ReadonlyMap<string, Json>> {
   const found = new Map<string, Json>();
@@ -37,7 +50,7 @@ async function descriptionsOf(server: Server): Promise<ReadonlyMap<string, Json>
     found.set(`discovery /apis ${String(group["name"] as string)}`, group);
   for (const item of membersOf(await read(server, "/apis", AGGREGATED), "items"))
     if ((item["metadata"] as JsonObject)["name"] === GROUP) found.set("aggregated discovery", item);
-  const document = (await read(server, `/openapi/v3/apis/${GROUP}/v1`)) as JsonObject;
+  const document = await documentOf(server);
   const schemas = (document["components"] as JsonObject)["schemas"] as JsonObject;
   found.set("openapi schema", schemas["com.example.conformance.v1.Widget"] ?? null);
   for (const [path, item] of Object.entries(document["paths"] as JsonObject))

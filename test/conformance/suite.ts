@@ -67,8 +67,8 @@ async function compareAnswers(size: SuiteSize): Promise<{ requests: number; diff
   try {
     const servers = [realServer(cluster), { url: embedded.url, headers: {} }] as const;
     await post(servers[1], "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", WIDGET_DEFINITION);
-    const described = await compareDescriptions(...servers);
     const { requests, differences } = await compareAll(servers, scenarios(size.seed, size.count, size.length));
+    const described = await compareDescriptions(...servers);
     return { requests, differences: [...described, ...differences] };
   } finally {
     await embedded.close();
