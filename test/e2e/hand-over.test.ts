@@ -4,6 +4,7 @@ import { isNotFound } from "../../kube/types.ts";
 import { ManualClock } from "../manual-clock.ts";
 import { type BedOperator, type OperatorBed, ownedObjects, startBed } from "../operator-bed.ts";
 import { SHAPES } from "../service-shapes.ts";
+import { until } from "./process.ts";
 
 const NAMESPACE = "n";
 const LEASE = { namespace: "kserve", name: "llminferenceservice-kserve-controller-manager" };
@@ -94,8 +95,8 @@ describe("of two operators", () => {
       await bed.client
         .delete(KINDS.LLMInferenceService, { namespace: NAMESPACE, name })
         .catch((error: unknown) => expect(isNotFound(error)).toBe(true));
-    await bed.rest();
-    expect(await ownedObjects(bed.client, NAMESPACE)).toEqual({});
+    const left = async (): Promise<string[]> => Object.keys(await ownedObjects(bed.client, NAMESPACE));
+    await until("garbage collection", async () => (await left()).length === 0);
   }, 60_000);
 
   test("only the one that leads writes", async () => {
