@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { doctorRules } from "../cmd/llmisvc/doctor/snapshot.ts";
-import { operatorNamespaceRules, operatorRules } from "../controllers/operator-role.ts";
+import { METRICS_READER_RULES, operatorNamespaceRules, operatorRules } from "../controllers/operator-role.ts";
 import { customResourceDefinitions } from "../crds/definitions.ts";
 import { dumpYaml } from "../kube/yaml.ts";
 import { alertGroups } from "./alerts.ts";
@@ -27,6 +27,7 @@ export function writeChart(target: string): string {
   writeFileSync(join(chart, "files/cluster-role.yaml"), dumpYaml({ rules: operatorRules() }));
   writeFileSync(join(chart, "files/role.yaml"), dumpYaml({ rules: operatorNamespaceRules() }));
   writeFileSync(join(chart, "files/doctor-role.yaml"), dumpYaml({ rules: doctorRules() }));
+  writeFileSync(join(chart, "files/metrics-reader-role.yaml"), dumpYaml({ rules: METRICS_READER_RULES }));
   mkdirSync(join(chart, "files/dashboards"));
   for (const dashboard of DASHBOARDS)
     writeFileSync(join(chart, `files/dashboards/${dashboard.name}.json`), JSON.stringify(grafanaDashboard(dashboard)));

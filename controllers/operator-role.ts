@@ -13,6 +13,21 @@ export interface PolicyRule {
   readonly resourceNames?: readonly string[];
 }
 
+/** ServiceAccount, ClusterRole and ClusterRoleBinding of those who may read the metrics ports of schedulers. */
+export const METRICS_READER = "llmisvc-metrics-reader";
+
+/** What a reader of metrics ports may get: the metrics, and the pages about decisions. */
+export const METRICS_READER_RULES = [
+  {
+    nonResourceURLs: [
+      "/metrics",
+      "/debug",
+      ...["config", "decisions", "endpoints", "plugins", "plugins/state"].map((page) => `/debug/${page}`),
+    ],
+    verbs: ["get"],
+  },
+];
+
 const WATCH = ["list", "watch"] as const;
 /** Server-side apply is a patch, which creates what is not there. */
 const WRITE = ["create", "patch", "delete"] as const;

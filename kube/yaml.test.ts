@@ -78,14 +78,14 @@ const HOSTILE: readonly (readonly [what: string, text: string, outcome: RegExp |
   [
     "a list of digits",
     `[${fill("1,")}1]`,
-    /^524288 commas and line ends in 1048579 characters, more than the 209715 that are read/,
+    /^524288 commas and line ends in 1048579 characters, more than the 149797 that are read/,
   ],
-  ["a list of words", `[${fill("word,")}1]`, undefined],
+  ["a list of words", `[${fill("a word,")}1]`, undefined],
   ["directives", fill("%YAML 1.2\n"), /duplication of %YAML/],
   ["one key", `${fill("a")}: 1`, undefined],
   ["a map that merges itself", "&a {<<: *a}", undefined],
   ["merges of merges", `a: &anchor {b: 1}\nc: {<<: [${fill("*anchor,")}*anchor]}`, /merge/],
-  ["the same key", fill("a: 1\n"), /duplicated mapping key/],
+  ["the same key", fill("same: 1\n"), /duplicated mapping key/],
 ];
 
 describe("hostile texts", () => {

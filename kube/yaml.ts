@@ -39,14 +39,18 @@ const MAX_VALUES_PER_CHARACTER = 10;
 /** Texts beyond this many characters are looked at before they are read. */
 const LONG_TEXT = 256 * 1024;
 /** Least mean distance of commas and line ends in a long text: reading costs by the value, and no manifest comes near it. */
-const MIN_CHARACTERS_PER_VALUE = 5;
+const MIN_CHARACTERS_PER_VALUE = 7;
 const COMMA = 0x2c;
 const NEWLINE = 0x0a;
 
 /** Integers as Go's YAML reader takes them: octal `012` and `0o14`, `_` ignored, no base 60. */
 const INTEGER = /^[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)$/;
 
+/** Integers that need no closer look, as most are. */
+const PLAIN_INTEGER = /^[1-9][0-9]{0,14}$/;
+
 function parseInteger(source: string): number | typeof NOT_RESOLVED {
+  if (PLAIN_INTEGER.test(source)) return Number(source);
   if (!INTEGER.test(source)) return NOT_RESOLVED;
   const digits = source.replaceAll("_", "").replace(/^[-+]/, "");
   const sign = source.startsWith("-") ? -1 : 1;

@@ -1,3 +1,11 @@
+import { MANAGER_ROLE } from "../controllers/install.ts";
+import {
+  METRICS_READER,
+  METRICS_READER_RULES,
+  operatorNamespaceRules,
+  operatorRules,
+} from "../controllers/operator-role.ts";
+import { KINDS, type Resource } from "../kube/resources.ts";
 import type { KubeObject } from "../kube/types.ts";
 import { SYSTEM_NAMESPACE } from "./cluster-objects.ts";
 
@@ -9,15 +17,50 @@ const HEALTH_PORT = 8081;
 /** Name of the operator's Deployment. */
 export const OPERATOR_DEPLOYMENT = NAME;
 
-/** The operator as a pod of the cluster, and the Service of its webhooks, under the names of KServe's chart. */
+const LEADER_ELECTION = "llmisvc-leader-election";
+
+/**
+ * The operator as a pod of the cluster, with the rights and the Service of its webhooks, and the account that may read the
+ * metrics of schedulers: under the names of KServe's chart.
+ */
 export function operatorObjects(): KubeObject[] {
-  return [serviceAccount(), webhookService(), deployment()];
+  return [serviceAccount(NAME), ...rights(), ...metricsReader(), webhookService(), deployment()];
 }
 
 const metadata = (name: string) => ({ name, namespace: SYSTEM_NAMESPACE, labels: LABELS });
 
-function serviceAccount(): KubeObject {
-  return { apiVersion: "v1", kind: "ServiceAccount", metadata: metadata(NAME) };
+const object = ({ apiVersion, kind, namespaced }: Resource, name: string, body: object): KubeObject => ({
+  apiVersion,
+  kind,
+  metadata: namespaced ? metadata(name) : { name, labels: LABELS },
+  ...body,
+});
+
+const serviceAccount = (name: string): KubeObject => object(KINDS.ServiceAccount, name, {});
+
+/** Binds a role to a ServiceAccount of the operator's namespace. */
+function binding(kind: Resource, name: string, { kind: roleKind, metadata: role }: KubeObject, account: string) {
+  return object(kind, name, {
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: roleKind, name: role.name },
+    subjects: [{ kind: "ServiceAccount", name: account, namespace: SYSTEM_NAMESPACE }],
+  });
+}
+
+function rights(): KubeObject[] {
+  const everywhere = object(KINDS.ClusterRole, MANAGER_ROLE, { rules: operatorRules() });
+  const own = object(KINDS.Role, `${LEADER_ELECTION}-role`, { rules: operatorNamespaceRules() });
+  return [
+    everywhere,
+    binding(KINDS.ClusterRoleBinding, "llmisvc-manager-rolebinding", everywhere, NAME),
+    own,
+    binding(KINDS.RoleBinding, `${LEADER_ELECTION}-rolebinding`, own, NAME),
+  ];
+}
+
+function metricsReader(): KubeObject[] {
+  const role = object(KINDS.ClusterRole, METRICS_READER, { rules: METRICS_READER_RULES });
+  const bound = binding(KINDS.ClusterRoleBinding, METRICS_READER, role, METRICS_READER);
+  return [serviceAccount(METRICS_READER), role, bound];
 }
 
 function webhookService(): KubeObject {

@@ -12,6 +12,7 @@ import {
   PART_OF_LABEL,
   SCHEDULER_POD_COMPONENT,
 } from "../../controllers/labels.ts";
+import { METRICS_READER } from "../../controllers/operator-role.ts";
 
 /** Which schedulers are asked. */
 export interface SchedulerQuery {
@@ -37,9 +38,6 @@ export interface SchedulerPages {
   /** A page as JSON; undefined: there is nothing of what the query asks for. Rejects with `Error` that says what to do. */
   read(path: string): Promise<unknown>;
 }
-
-/** ServiceAccount of the chart that may read the metrics ports of schedulers. */
-export const METRICS_READER = "llmisvc-metrics-reader";
 
 /** Flags of the query, for `parseArgs`. */
 export const QUERY_OPTIONS = {
@@ -148,7 +146,7 @@ function pagesOf(
         if (hasCode(error, 404)) return undefined;
         const isRefused = !(error instanceof KubeError) || error.code === 401 || error.code === 403;
         const hint = isRefused ? `\n${byPortForward(namespace, name)}` : "";
-        throw new Error(`scheduler ${namespace}/${name}: ${describeError(error)}${hint}`, { cause: error });
+        throw new Error(`scheduler ${namespace}/${name}: ${describeError(error)}${hint}`);
       }
     },
   };
@@ -175,7 +173,7 @@ async function requestToken(client: Pick<KubeClient, "create">, reader: string):
   } catch (error) {
     // Not a KubeError: whether that account exists says nothing about the page.
     const text = `it asks for a token, and none can be had for ServiceAccount ${reader} (--reader names another)`;
-    throw new Error(`${text}: ${describeError(error)}`, { cause: error });
+    throw new Error(text, { cause: error });
   }
 }
 

@@ -34,10 +34,10 @@ function run(release: Release, patterns: readonly string[]): number {
     "--max-old-space-size=4096",
     "node_modules/jest/bin/jest.js",
   ];
-  const paths = (patterns.length > 0 ? patterns : [""]).map((pattern) => `/test/(?=.*${pattern})${SUITES}`);
+  const wanted = patterns.length > 0 ? patterns : [""];
+  const paths = wanted.map((pattern) => `/test/(?=.*${pattern})(?!.*(${EMBEDDED_ONLY}))${SUITES}`);
   const options = ["--runInBand", "--forceExit", "--testTimeout=120000", "--selectProjects", "e2e", "unit"];
-  const skipped = ["--testPathIgnorePatterns", "/node_modules/", EMBEDDED_ONLY];
-  const { status } = spawnSync(IN_NETWORK, [process.execPath, ...jest, ...paths, ...options, ...skipped], {
+  const { status } = spawnSync(IN_NETWORK, [process.execPath, ...jest, ...paths, ...options], {
     cwd: ROOT,
     env: { ...process.env, LLMISVC_TEST_SERVER: release },
     stdio: "inherit",

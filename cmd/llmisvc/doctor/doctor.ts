@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { KINDS } from "../../../kube/resources.ts";
 import { createKubeClient, currentNamespace, loadKubeConfig } from "../../../kube/http-client.ts";
-import { METRICS_READER } from "../scheduler-pages.ts";
+import { METRICS_READER } from "../../../controllers/operator-role.ts";
 import { checkAccess } from "./access-checks.ts";
 import { checkCluster } from "./cluster-checks.ts";
 import { type Finding, reportText } from "./findings.ts";

@@ -6,7 +6,8 @@ import { KINDS, type Resource, groupOf } from "../../../kube/resources.ts";
 import { KubeError, type KubeObject, type ObjectKey } from "../../../kube/types.ts";
 import type { EndpointView } from "../../../scheduler/datalayer/fleet-report.ts";
 import { describeError } from "../../../telemetry/log.ts";
-import { METRICS_READER, schedulersAmong } from "../scheduler-pages.ts";
+import { METRICS_READER } from "../../../controllers/operator-role.ts";
+import { schedulersAmong } from "../scheduler-pages.ts";
 import { type Right, deniedRights, neededRights } from "./rights.ts";
 
 /** Kinds that are looked at; those of the cluster in whole, the others in the chosen namespaces. */
