@@ -21,6 +21,15 @@ const BACK_OFF_CAP = 30;
 const CONFIG_RETRY_MS = 1000;
 const FALLBACK_MESSAGE = { lines: 80, bytes: 2048 } as const;
 
+/** Waits for the end of a process, and kills it when that takes longer than `graceMs`. */
+async function endWithin(process: RunningProcess, graceMs: number): Promise<void> {
+  const over = new AbortController();
+  const killed = pause(graceMs, over.signal).then((due) => (due ? process.signal("SIGKILL") : undefined));
+  await process.exited;
+  over.abort();
+  await killed;
+}
+
 /** What a container needs from its pod. */
 export interface ContainerContext {
   readonly spec: Fields;
@@ -116,12 +125,13 @@ export class Container {
     });
   }
 
-  /** Runs the `preStop` hook, then SIGTERM, and SIGKILL after what is left of `graceMs`. */
+  /** Runs the `preStop` hook, then SIGTERM, and SIGKILL after what is left of `graceMs`; a later call can only bring that forward. */
   async stop(graceMs: number): Promise<void> {
-    if (this.#stop.signal.aborted) return;
-    this.#stop.abort();
-    this.#probes?.abort();
-    await this.#end(graceMs);
+    if (!this.#stop.signal.aborted) {
+      this.#stop.abort();
+      this.#probes?.abort();
+      await this.#end(graceMs);
+    } else if (this.#process !== undefined && this.running) await endWithin(this.#process, graceMs);
   }
 
   async #run(): Promise<number> {
@@ -285,12 +295,7 @@ export class Container {
     const startMs = performance.now();
     await this.#preStop(Math.min(graceMs, this.#context.settings.preStopLimitMs));
     process.signal("SIGTERM");
-    const left = Math.max(0, graceMs - (performance.now() - startMs));
-    const over = new AbortController();
-    const killed = pause(left, over.signal).then((due) => (due ? process.signal("SIGKILL") : undefined));
-    await process.exited;
-    over.abort();
-    await killed;
+    await endWithin(process, Math.max(0, graceMs - (performance.now() - startMs)));
   }
 
   async #preStop(limitMs: number): Promise<void> {

@@ -91,8 +91,10 @@ export class Pod {
     );
   }
 
-  /** Ends all containers, sidecars last, and removes the pod's folder. */
+  /** Ends all containers, sidecars last, and removes the pod's folder; a later call with less time brings the end forward. */
   stop(graceMs: number): Promise<void> {
+    if (this.#stopped !== undefined)
+      for (const container of [...this.#main, ...this.#init]) void container.stop(graceMs);
     this.#stopped ??= this.#stop(graceMs);
     return this.#stopped;
   }

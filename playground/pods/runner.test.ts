@@ -122,14 +122,24 @@ describe("pods as processes", () => {
     expect(waiting).toContain('no program for image "nginx"');
   });
 
-  test("end on request, and at the latest when their grace is over", async () => {
+  const stubborn = async (name: string, graceSeconds: number): Promise<void> => {
     const containers = [shell("trap '' TERM; while :; do sleep 0.05; done")];
-    await run("stubborn", { containers, terminationGracePeriodSeconds: 1 });
-    await reached("stubborn", "Running");
-    await client.delete(KINDS.Pod, { namespace: "ns", name: "stubborn" });
-    await until(async () =>
-      (await client.find(KINDS.Pod, { namespace: "ns", name: "stubborn" })) === undefined ? true : undefined,
-    );
+    await run(name, { containers, terminationGracePeriodSeconds: graceSeconds });
+    await reached(name, "Running");
+    await client.delete(KINDS.Pod, { namespace: "ns", name });
+  };
+  const gone = (name: string): Promise<boolean> =>
+    until(async () => ((await client.find(KINDS.Pod, { namespace: "ns", name })) === undefined ? true : undefined));
+
+  test("end on request, and at the latest when their grace is over", async () => {
+    await stubborn("stubborn", 1);
+    await gone("stubborn");
+  });
+
+  test("end sooner when a later deletion gives less time", async () => {
+    await stubborn("hurried", 3600);
+    await client.delete(KINDS.Pod, { namespace: "ns", name: "hurried" }, { gracePeriodSeconds: 1 });
+    await gone("hurried");
   });
 
   test("of a Deployment come, are endpoints of its Service, and go with it", async () => {

@@ -65,7 +65,8 @@ interface Entry {
   readonly uid: string;
   object: KubeObject;
   status: Fields | undefined;
-  stopping: boolean;
+  /** Time that its end was last given, ms; undefined while it is to run. */
+  graceMs: number | undefined;
 }
 
 /**
@@ -152,15 +153,18 @@ export async function createPodRunner(options: PodRunnerOptions): Promise<PodRun
       onChange: () => statuses.add(key),
       event: (type, reason, message) => events.record(object, type, reason, message),
     });
-    entries.set(key, { pod, uid, object, status: recordAt(object, "status"), stopping: false });
+    entries.set(key, { pod, uid, object, status: recordAt(object, "status"), graceMs: undefined });
     pod.start();
     statuses.add(key);
   };
 
   const end = async (key: string, entry: Entry, graceMs: number): Promise<void> => {
-    if (entry.stopping) return;
-    entry.stopping = true;
-    await entry.pod.stop(graceMs);
+    const { graceMs: given } = entry;
+    if (given !== undefined && given <= graceMs) return;
+    entry.graceMs = graceMs;
+    const stopped = entry.pod.stop(graceMs);
+    if (given !== undefined) return;
+    await stopped;
     network.release(entry.pod.address);
     await writeStatus(key).catch(() => undefined);
     entries.delete(key);
