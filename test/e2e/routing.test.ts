@@ -69,11 +69,11 @@ describeWithKubectl("where requests land", () => {
     ]);
     const shared = prefix("spill");
     const first = await podOf(url, "spilling", `${shared} first`);
-    const burst = Array.from({ length: 20 }, (_, index) => podOf(url, "spilling", `${shared} burst ${index}`, 20));
+    const burst = Array.from({ length: 20 }, (_, index) => podOf(url, "spilling", `${shared} burst ${index}`, 8));
     const more: Promise<string>[] = [];
     for (let wave = 0; wave < 10; wave++) {
       await new Promise((resolve) => setTimeout(resolve, 100));
-      more.push(podOf(url, "spilling", `${shared} wave ${wave}`, 20));
+      more.push(podOf(url, "spilling", `${shared} wave ${wave}`, 8));
     }
     const pods = await Promise.all([...burst, ...more]);
     expect(pods).toContain(first);
