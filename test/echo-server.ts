@@ -53,8 +53,3 @@ export async function startEcho(closers: (() => unknown)[], extra: Partial<Serve
   closers.push(() => server.close(0));
   return { server, journal, address: `127.0.0.1:${server.port}` };
 }
-
-/** Looks again and again until it holds. */
-export async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
-}

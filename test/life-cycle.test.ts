@@ -4,6 +4,7 @@ import type { Json, JsonObject } from "../crds/schema/types.ts";
 import { KINDS } from "../kube/resources.ts";
 import { type OperatorBed, ownedObjects, startBed } from "./operator-bed.ts";
 import { SHAPES } from "./service-shapes.ts";
+import { until } from "./until.ts";
 
 const NAMESPACE = "ns-lived";
 const FRESH = "ns-fresh";
@@ -67,14 +68,6 @@ async function children(namespace: string): Promise<ReadonlyMap<string, Json>> {
 function told(field: string, value: unknown): unknown {
   const isEmpty = typeof value === "object" && value !== null && Object.keys(value).length === 0;
   return isEmpty && field !== "emptyDir" ? undefined : value;
-}
-
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`${what}: not in time`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }
 
 /** Names of children that an action made, changed or removed: `+`, `~` and `-` before them. */

@@ -2,6 +2,7 @@ import { KINDS } from "../kube/resources.ts";
 import { KubeError, isNotFound } from "../kube/types.ts";
 import { type BedOperator, type OperatorBed, ownedObjects } from "./operator-bed.ts";
 import { SHAPES } from "./service-shapes.ts";
+import { until } from "./until.ts";
 
 const NAMES = ["a", "b", "c"];
 const STOP = "serving.kserve.io/stop";
@@ -211,14 +212,17 @@ class Life {
   }
 
   async #empty(): Promise<void> {
-    for (let tries = 0; tries < 500; tries++) {
-      const found = await ownedObjects(this.#bed.client, this.#namespace).catch((error: unknown) => {
-        if (isNotFound(error)) return {};
-        throw error;
-      });
-      if (Object.keys(found).length === 0) return;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    throw new Error(`orphans: ${Object.keys(await ownedObjects(this.#bed.client, this.#namespace)).join(", ")}`);
+    const left = async (): Promise<string[]> => {
+      const owned = ownedObjects(this.#bed.client, this.#namespace);
+      return Object.keys(
+        await owned.catch((error: unknown) => {
+          if (isNotFound(error)) return {};
+          throw error;
+        }),
+      );
+    };
+    let orphans: readonly string[] = [];
+    const none = async (): Promise<boolean> => (orphans = await left()).length === 0;
+    await until("no orphan", none, { pollMs: 20, detail: () => orphans.join(", ") });
   }
 }

@@ -6,6 +6,7 @@ import type { HttpKubeClient } from "../kube/http-client.ts";
 import { KINDS, type Resource, resourceOf } from "../kube/resources.ts";
 import { KubeError, type KubeObject } from "../kube/types.ts";
 import { NAME, NAMESPACE, PLAIN, type Scenario } from "./fault-scenarios.ts";
+import { until } from "./until.ts";
 
 /** What the status of a service came to say of a fault. */
 export interface Told {
@@ -34,16 +35,6 @@ export function tells(conditions: readonly Condition[], { fault, words }: Pick<S
 const REPORTED: ReadonlySet<string> = new Set(["Deployment", "HTTPRoute", "InferencePool", "HorizontalPodAutoscaler"]);
 
 const pauseMs = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function eventually<T>(what: string, look: () => Promise<T | undefined>, limitMs: number): Promise<T> {
-  const end = performance.now() + limitMs;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined) return found;
-    if (performance.now() > end) throw new Error(`${what}: not within ${limitMs} ms`);
-    await pauseMs(20);
-  }
-}
 
 /** A condition as APIs want it whole. */
 function whole(value: Json): Json {
@@ -121,7 +112,7 @@ export class SeededFault {
   async #report(object: KubeObject, onWrite: () => void): Promise<void> {
     const resource = resourceOf(object);
     const key = { namespace: this.#namespace, name: object.metadata.name };
-    const live = await eventually(`${object.kind} ${key.name}`, () => this.#client.find(resource, key), 10_000);
+    const live = await until(`${object.kind} ${key.name}`, () => this.#client.find(resource, key), { pollMs: 20 });
     const status = whole(object["status"] as Json) as JsonObject;
     const observed = "observedGeneration" in status ? { observedGeneration: live.metadata.generation ?? 1 } : {};
     onWrite();

@@ -9,6 +9,7 @@ import { type ApiServer, createApiServer } from "../apiserver/server.ts";
 import { type Controllers, startControllers } from "../controllers/controllers.ts";
 import { type Fields, field, recordsAt, textAt } from "../fields.ts";
 import { type PodRunner, createPodRunner } from "./runner.ts";
+import { until } from "../../test/until.ts";
 
 let api: ApiServer;
 let client: HttpKubeClient;
@@ -35,13 +36,7 @@ afterAll(async () => {
   await api.close();
 });
 
-async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
-  for (;;) {
-    const found = await look();
-    if (found !== undefined) return found;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
+const POLL = { pollMs: 10 };
 
 const shell = (script: string, more: Fields = {}): Fields => ({
   name: "main",
@@ -58,10 +53,16 @@ async function run(name: string, spec: Fields): Promise<void> {
 const get = (name: string) => client.get(KINDS.Pod, { namespace: "ns", name });
 const status = (pod: KubeObject, ...path: (string | number)[]) => field(pod, "status", "containerStatuses", 0, ...path);
 const reached = (name: string, phase: string) =>
-  until(async () => {
-    const pod = await get(name);
-    return textAt(pod, "status", "phase") === phase ? pod : undefined;
-  });
+  until(
+    `${name} ${phase}`,
+    async () => {
+      const pod = await get(name);
+      return textAt(pod, "status", "phase") === phase && pod;
+    },
+    POLL,
+  );
+const gone = (name: string) =>
+  until(`${name} gone`, async () => (await client.find(KINDS.Pod, { namespace: "ns", name })) === undefined, POLL);
 const logOf = async (pod: string): Promise<string> => {
   const signal = AbortSignal.timeout(5000);
   const options = { follow: false, previous: false, timestamps: false, tailLines: undefined, sinceMs: undefined };
@@ -105,20 +106,23 @@ describe("pods as processes", () => {
     await run("crash", {
       containers: [shell("echo oops; exit 3", { terminationMessagePolicy: "FallbackToLogsOnError" })],
     });
-    const pod = await until(async () => {
+    const restarted = async () => {
       const now = await get("crash");
-      return Number(status(now, "restartCount")) >= 2 ? now : undefined;
-    });
+      return Number(status(now, "restartCount")) >= 2 && now;
+    };
+    const pod = await until("two restarts", restarted, POLL);
     expect(status(pod, "lastState", "terminated")).toMatchObject({ exitCode: 3, reason: "Error", message: "oops" });
     await client.delete(KINDS.Pod, { namespace: "ns", name: "crash" });
-    await until(async () =>
-      (await client.find(KINDS.Pod, { namespace: "ns", name: "crash" })) === undefined ? true : undefined,
-    );
+    await gone("crash");
   });
 
   test("without a program say which image it is", async () => {
     await run("unknown", { containers: [{ name: "main", image: "nginx" }] });
-    const waiting = await until(async () => status(await get("unknown"), "state", "waiting", "message"));
+    const waiting = await until(
+      "its message",
+      async () => status(await get("unknown"), "state", "waiting", "message"),
+      POLL,
+    );
     expect(waiting).toContain('no program for image "nginx"');
   });
 
@@ -128,8 +132,6 @@ describe("pods as processes", () => {
     await reached(name, "Running");
     await client.delete(KINDS.Pod, { namespace: "ns", name });
   };
-  const gone = (name: string): Promise<boolean> =>
-    until(async () => ((await client.find(KINDS.Pod, { namespace: "ns", name })) === undefined ? true : undefined));
 
   test("end on request, and at the latest when their grace is over", async () => {
     await stubborn("stubborn", 1);
@@ -160,17 +162,19 @@ describe("pods as processes", () => {
       metadata: { name: "web", namespace: "ns" },
       spec: service,
     });
-    const slice = await until(async () => {
+    const sliceOfTwo = async () => {
       const { items } = await client.list(KINDS.EndpointSlice, { namespace: "ns" });
       const ready = recordsAt(items[0], "endpoints").filter((one) => field(one, "conditions", "ready") === true);
-      return ready.length === 2 ? items[0] : undefined;
-    });
+      return ready.length === 2 && items[0];
+    };
+    const slice = await until("two ready endpoints", sliceOfTwo, POLL);
     expect(slice?.["ports"]).toMatchObject([{ port: 8000, protocol: "TCP" }]);
     await client.delete(KINDS.Deployment, { namespace: "ns", name: "web" }, { propagationPolicy: "Foreground" });
-    await until(async () => {
+    const allGone = async () => {
       const { items } = await client.list(KINDS.Pod, { namespace: "ns", labelSelector: "app=web" });
-      const gone = (await client.find(KINDS.Deployment, { namespace: "ns", name: "web" })) === undefined;
-      return items.length === 0 && gone ? true : undefined;
-    });
+      const deployment = await client.find(KINDS.Deployment, { namespace: "ns", name: "web" });
+      return items.length === 0 && deployment === undefined;
+    };
+    await until("Deployment and pods gone", allGone, POLL);
   });
 });

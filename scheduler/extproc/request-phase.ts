@@ -30,6 +30,8 @@ export interface RequestHost {
   skipResponse(): void;
   /** The request cannot be routed. */
   fail(error: unknown): void;
+  /** A decision that had to wait has been answered, or has failed. */
+  decided(): void;
   /** Whether the stream is over. */
   readonly over: boolean;
 }
@@ -125,6 +127,11 @@ export class RequestPhase {
     this.#context.logger.v(VERBOSITY.verbose, "message out of order, ignored", { kind, state: this.#state });
   }
 
+  /** Whether an endpoint is being chosen for it. */
+  get deciding(): boolean {
+    return this.#state === "deciding";
+  }
+
   /** Nobody waits for the request any more. */
   cancel(): void {
     this.#cancelled = true;
@@ -176,10 +183,12 @@ export class RequestPhase {
     const span = this.span?.child("gateway.request_orchestration");
     const decision = spanned(span, () => this.#context.director.handle(this.#request(path, body, span)));
     if (!(decision instanceof Promise)) return this.#answer(decision, body, ending);
-    decision.then(
-      (value) => this.#settled(value, body, ending),
-      (error: unknown) => this.#host.fail(error),
-    );
+    void decision
+      .then(
+        (value) => this.#settled(value, body, ending),
+        (error: unknown) => this.#host.fail(error),
+      )
+      .then(() => this.#host.decided());
   }
 
   /** Decides about a body that nobody sees: by load, priority and whatever else the headers tell. */
@@ -189,7 +198,10 @@ export class RequestPhase {
     const request = this.#request(pathOf(this.#headers), NO_BODY, span);
     const decision = spanned(span, () => this.#context.director.handle(request));
     if (!(decision instanceof Promise)) return this.#answerUnseen(decision);
-    decision.then((value) => this.#answerUnseen(value)).catch((error: unknown) => this.#host.fail(error));
+    void decision
+      .then((value) => this.#answerUnseen(value))
+      .catch((error: unknown) => this.#host.fail(error))
+      .then(() => this.#host.decided());
   }
 
   #answerUnseen(decision: RoutingDecision): void {

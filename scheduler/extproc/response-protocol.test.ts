@@ -213,31 +213,58 @@ describe("evicted, cancelled, closed", () => {
     expect(run(exchange, requestHeaders())).toEqual([]);
   });
 
-  test("a decision that is waited for is given up when nobody waits for it any more", async () => {
-    for (const leave of ["cancel", "halfClose"] as const) {
-      const { promise, resolve } = Promise.withResolvers<RoutingDecision>();
-      let signal: AbortSignal | undefined;
-      const { director } = createTestContext();
-      const ended: string[] = [];
-      const exchange = open({
-        context: {
-          director: {
-            ...director,
-            handle: (request) => {
-              ({ signal } = request);
-              return promise;
-            },
-            onComplete: (_ticket, summary) => void ended.push(summary.termination),
+  function waiting() {
+    const { promise, resolve } = Promise.withResolvers<RoutingDecision>();
+    let signal: AbortSignal | undefined;
+    const { director } = createTestContext();
+    const ended: string[] = [];
+    const exchange = open({
+      context: {
+        director: {
+          ...director,
+          handle: (request) => {
+            ({ signal } = request);
+            return promise;
           },
+          onComplete: (_ticket, summary) => void ended.push(summary.termination),
         },
-      });
-      run(exchange, requestHeaders(), requestBody(COMPLETION));
-      exchange[leave]();
-      expect(signal?.aborted).toBe(true);
+      },
+    });
+    run(exchange, requestHeaders(), requestBody(COMPLETION));
+    const decide = async (): Promise<void> => {
       resolve(decision({}));
       await new Promise((done) => setImmediate(done));
-      expect(ended).toEqual(["client-disconnect"]);
-      expect(exchange.answers()).toEqual([]);
-    }
+    };
+    return { exchange, ended, isAborted: () => signal?.aborted, decide };
+  }
+
+  test("a decision that is waited for is given up when nobody waits for it any more", async () => {
+    const { exchange, ended, isAborted, decide } = waiting();
+    exchange.cancel();
+    expect(isAborted()).toBe(true);
+    await decide();
+    expect(ended).toEqual(["client-disconnect"]);
+    expect(exchange.answers()).toEqual([]);
+  });
+
+  test("a decision that is waited for still answers a client that has sent all", async () => {
+    const { exchange, ended, isAborted, decide } = waiting();
+    exchange.halfClose();
+    expect(isAborted()).toBe(false);
+    expect(exchange.end).toBeUndefined();
+    await decide();
+    expect(exchange.answers()).toMatchObject([{ request_headers: {} }, { request_body: {} }]);
+    expect(ended).toEqual(["natural"]);
+    expect(exchange.end).toMatchObject({ status: 0 });
+  });
+
+  test("a client that has sent all may still go away before the decision", async () => {
+    const { exchange, ended, isAborted, decide } = waiting();
+    exchange.halfClose();
+    exchange.cancel();
+    expect(isAborted()).toBe(true);
+    await decide();
+    expect(ended).toEqual(["client-disconnect"]);
+    expect(exchange.answers()).toEqual([]);
   });
 });

@@ -31,6 +31,8 @@ class ExtProcStream implements CallHandler, RequestHost {
   /** Whether the route's end has been told. */
   #told = false;
   #failed = false;
+  /** Whether the client has closed its side while an endpoint is being chosen. */
+  #halfClosed = false;
   over = false;
 
   constructor(context: ExtProcContext, call: Call) {
@@ -50,7 +52,10 @@ class ExtProcStream implements CallHandler, RequestHost {
     }
   }
 
+  /** A client that has sent all still takes the answer to it. */
   onHalfClose(): void {
+    this.#halfClosed = this.#request.deciding;
+    if (this.#halfClosed) return;
     // A proxy that shows no answer, or no more than its headers, is configured so; one that stops in the middle lost it.
     const lost = this.#response !== undefined && !this.#response.complete && this.#responseMode !== BODY_MODE.none;
     this.#finish(lost ? "error" : "natural");
@@ -59,6 +64,10 @@ class ExtProcStream implements CallHandler, RequestHost {
 
   onCancel(): void {
     this.#finish("client-disconnect");
+  }
+
+  decided(): void {
+    if (this.#halfClosed) this.onHalfClose();
   }
 
   send(frames: Buffer): void {

@@ -5,7 +5,8 @@ import { gzipSync } from "node:zlib";
 import { Client, credentials, status as codes } from "@grpc/grpc-js";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { type EchoServer, startEcho, until } from "../../test/echo-server.ts";
+import { type EchoServer, startEcho } from "../../test/echo-server.ts";
+import { until } from "../../test/until.ts";
 import { GREETING, framed, frame, uint32 } from "../../test/h2-frames.ts";
 import { selfSignedCertificate } from "./certificates.ts";
 import { FLAG, FRAME } from "./http2/frames.ts";
@@ -205,7 +206,7 @@ describe("node:http2 as client", () => {
     expect(accepted).toBeLessThan(3_000_000);
     stream.close(http2.constants.NGHTTP2_CANCEL);
     await new Promise((resolve) => void stream.once("close", resolve));
-    await until(() => journal.open === 0);
+    await until("no open call", () => journal.open === 0, { pollMs: 5 });
     expect(journal.ends).toEqual(["cancel"]);
   });
 });
@@ -250,6 +251,6 @@ test("mutated connections end or go on, leak no call, and leave the server in or
     }),
     { numRuns: 400 },
   );
-  await until(() => journal.open === 0);
+  await until("no open call", () => journal.open === 0, { pollMs: 5 });
   expect((await callWith(grpcClient(address), [Buffer.from("still here")])).code).toBe(codes.OK);
 });

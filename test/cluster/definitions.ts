@@ -3,6 +3,7 @@ import type { KubeClient } from "../../kube/client.ts";
 import { type KubeObject, isAlreadyExists } from "../../kube/types.ts";
 import { parseYamlDocuments } from "../../kube/yaml.ts";
 import { readShared } from "../corpus.ts";
+import { until } from "../until.ts";
 
 /** The official definitions that a current installation has, relative to `reference/crds/`. */
 const FILES = [
@@ -56,13 +57,12 @@ export async function createDefinitions(client: KubeClient, definitions: readonl
 const ESTABLISHED_MS = 120_000;
 
 async function established(client: KubeClient, name: string): Promise<void> {
-  const deadline = performance.now() + ESTABLISHED_MS;
-  for (;;) {
-    const definition = await client.get(KINDS.CustomResourceDefinition, { name });
-    const status = definition["status"] as { conditions?: { type: string; status: string; message?: string }[] };
-    const state = status?.conditions?.find(({ type }) => type === "Established");
-    if (state?.status === "True") return;
-    if (performance.now() > deadline) throw new Error(`${name} is not served: ${JSON.stringify(status)}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  let status: { conditions?: { type: string; status: string; message?: string }[] } | undefined;
+  const isServed = async (): Promise<boolean> => {
+    status = (await client.get(KINDS.CustomResourceDefinition, { name }))["status"] as typeof status;
+    return (
+      status?.conditions?.some((condition) => condition.type === "Established" && condition.status === "True") ?? false
+    );
+  };
+  await until(`${name} is served`, isServed, { timeoutMs: ESTABLISHED_MS, detail: () => JSON.stringify(status) });
 }

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { describeWithKubectl } from "./kubectl.ts";
 import { routedService } from "./manifests.ts";
 import { type TestPlayground, apply, condition, post, readyUrl, startPlayground } from "./playground.ts";
-import { type Finished, ROOT, run, until } from "./process.ts";
+import { type Finished, ROOT, run } from "./process.ts";
+import { until } from "../until.ts";
 
 const NAME = "steady";
 

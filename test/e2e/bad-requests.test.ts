@@ -4,7 +4,8 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { describeWithKubectl } from "./kubectl.ts";
 import { routedService } from "./manifests.ts";
 import { type TestPlayground, apply, at, post, readyUrl, startPlayground } from "./playground.ts";
-import { processesWith, until } from "./process.ts";
+import { processesWith } from "./process.ts";
+import { until } from "../until.ts";
 
 const NAME = "strict";
 const SCHEDULER = "app.kubernetes.io/component=llminferenceservice-scheduler";

@@ -4,7 +4,7 @@ import { isNotFound } from "../../kube/types.ts";
 import { ManualClock } from "../manual-clock.ts";
 import { type BedOperator, type OperatorBed, ownedObjects, startBed } from "../operator-bed.ts";
 import { SHAPES } from "../service-shapes.ts";
-import { until } from "./process.ts";
+import { until } from "../until.ts";
 
 const NAMESPACE = "n";
 const LEASE = { namespace: "kserve", name: "llminferenceservice-kserve-controller-manager" };

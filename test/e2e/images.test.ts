@@ -10,7 +10,8 @@ import type { KubeObject } from "../../kube/types.ts";
 import { readShared } from "../corpus.ts";
 import { listenOnLoopback } from "../loopback.ts";
 import { createApiServer } from "../../playground/apiserver/server.ts";
-import { ROOT, run, start, until } from "./process.ts";
+import { ROOT, run, start } from "./process.ts";
+import { until } from "../until.ts";
 
 const required = process.env["CI"] === "true";
 const possible = process.getuid?.() === 0 && process.platform === "linux";

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { customResourceDefinitions } from "../../crds/definitions.ts";
 import { type ApiServer, createApiServer } from "../../playground/apiserver/server.ts";
 import { describeWithKubectl } from "./kubectl.ts";
-import { type Finished, type Running, run, start, until } from "./process.ts";
+import { type Finished, type Running, run, start } from "./process.ts";
+import { until } from "../until.ts";
 
 const SERVICE = {
   apiVersion: "serving.kserve.io/v1alpha2",

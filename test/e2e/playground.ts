@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { SERVER } from "../bed-server.ts";
-import { type Finished, ROOT, type Running, processesWith, run, start, until } from "./process.ts";
+import { type Finished, ROOT, type Running, processesWith, run, start } from "./process.ts";
+import { until } from "../until.ts";
 
 /** Set in the environment of everything that one playground starts, so that what is left behind can be found. */
 const MARKER = "LLMISVC_TEST_RUN";

@@ -9,7 +9,8 @@ import { listShared, readShared } from "../corpus.ts";
 import { createExtProcClient, type ExtProcClient } from "../extproc-client.ts";
 import { plain, type PlainAnswer } from "../extproc-exchange.ts";
 import { POST, requestBody, requestHeaders } from "../extproc-messages.ts";
-import { ROOT, type Running, start, until } from "./process.ts";
+import { ROOT, type Running, start } from "./process.ts";
+import { until } from "../until.ts";
 
 const CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const NAMESPACE = "/namespaces/default";

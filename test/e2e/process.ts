@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
+import { until } from "../until.ts";
 
 /** The checkout's root. */
 export const ROOT = new URL("../..", import.meta.url).pathname;
@@ -65,27 +66,6 @@ export async function run(
   running.child.stdin?.on("error", () => undefined).end(options.input ?? "");
   const limit = setTimeout(() => running.child.kill("SIGKILL"), RUN_LIMIT_MS);
   return await running.finished.finally(() => clearTimeout(limit));
-}
-
-/** Time between two looks of `until`. */
-const POLL_MS = 50;
-
-/**
- * Looks again and again until `probe` gives something other than undefined or false, and returns it. What `probe` throws
- * ends the wait. Error: when the time is over, with what was awaited and `detail`.
- */
-export async function until<T>(
-  what: string,
-  probe: () => T | undefined | false | Promise<T | undefined | false>,
-  options: { readonly timeoutMs?: number; readonly detail?: () => string } = {},
-): Promise<T> {
-  const deadline = performance.now() + (options.timeoutMs ?? 20_000);
-  for (;;) {
-    const found = await probe();
-    if (found !== undefined && found !== false) return found;
-    if (performance.now() > deadline) throw new Error(`timed out: ${what}\n${options.detail?.() ?? ""}`);
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
 }
 
 /** Process ids whose environment holds `marker`: what a tree of processes left behind, re-parented ones included. */

@@ -5,7 +5,7 @@ import { KINDS, type Resource } from "../../kube/resources.ts";
 import { NAME, PLAIN, SCENARIOS, type Scenario } from "../fault-scenarios.ts";
 import { type OperatorBed, bedDefinitions, createGateway, definedKind, startBed } from "../operator-bed.ts";
 import { SeededFault, type Told, tells } from "../seeded-fault.ts";
-import { until } from "./process.ts";
+import { until } from "../until.ts";
 import { type PolicyWebhook, startPolicyWebhook } from "../policy-webhook.ts";
 
 /** Asks for a pool, but for nothing of the Gateway API. */

@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { folderOf } from "../cluster/toolbox.ts";
-import { type Running, start, until } from "../e2e/process.ts";
+import { type Running, start } from "../e2e/process.ts";
+import { until } from "../until.ts";
 import type { Json } from "./config.ts";
 
 /** A running Envoy. */

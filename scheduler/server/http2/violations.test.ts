@@ -1,6 +1,7 @@
 import net from "node:net";
 import { afterEach, describe, expect, test } from "@jest/globals";
-import { type EchoServer, startEcho, until } from "../../../test/echo-server.ts";
+import { type EchoServer, startEcho } from "../../../test/echo-server.ts";
+import { until } from "../../../test/until.ts";
 import { GREETING, framed, frame, uint32 } from "../../../test/h2-frames.ts";
 import type { ServerSettings } from "../transport.ts";
 import { FLAG, FRAME, FrameSplitter, H2_ERROR, PREFACE } from "./frames.ts";
@@ -217,7 +218,7 @@ describe("violations", () => {
     const { address, journal } = await start();
     expect(await errorOf(address, bytes)).toEqual(expected);
     for (const close of closers.splice(1).reverse()) await close();
-    await until(() => journal.open === 0);
+    await until("no open call", () => journal.open === 0, { pollMs: 5 });
   });
 
   test("more content than the window allows", async () => {
