@@ -10,7 +10,7 @@ import type { ClusterAccess } from "../kube/http-transport.ts";
 import { KINDS, type Resource } from "../kube/resources.ts";
 import { type KubeObject, isAlreadyExists, isNotFound, keyOf } from "../kube/types.ts";
 import { silentLogger } from "../telemetry/log.ts";
-import { type BedServer, startBedServer } from "./bed-server.ts";
+import { type BedServer, SERVER, startBedServer } from "./bed-server.ts";
 import { referenceDefinitions } from "./cluster/definitions.ts";
 import { SYSTEM_NAMESPACE } from "./composition.ts";
 
@@ -333,6 +333,10 @@ async function publishWebhooks(client: HttpKubeClient, host: string, port: numbe
     ports: [{ name: "https", port, protocol: "TCP" }],
   };
   await client.apply(slice, options);
+  if (SERVER !== "older") return;
+  // That release looks for webhooks behind Endpoints, which the controller of endpoints would keep.
+  const subsets = [{ addresses: [{ ip: host }], ports: [{ name: "https", port, protocol: "TCP" }] }];
+  await client.apply({ apiVersion: "v1", kind: "Endpoints", metadata, subsets }, options);
 }
 
 /** Everything in a namespace that services own, without what each creation makes anew; keys are kind and name. */

@@ -1,3 +1,4 @@
+import { COMPONENT_LABEL } from "../controllers/labels.ts";
 import { KINDS } from "../kube/resources.ts";
 import { KubeError, isNotFound } from "../kube/types.ts";
 import { type BedOperator, type OperatorBed, ownedObjects } from "./operator-bed.ts";
@@ -135,7 +136,7 @@ class Life {
     return `delete ${key.name}`;
   }
 
-  /** Somebody deletes or changes a child. */
+  /** Somebody deletes a child, or changes a label that it has of us. */
   async #meddle(): Promise<string> {
     const kind = this.#pick([KINDS.Deployment, KINDS.Service, KINDS.Secret, KINDS.HTTPRoute, KINDS.Role]);
     const labelSelector = "app.kubernetes.io/part-of=llminferenceservice";
@@ -143,8 +144,8 @@ class Life {
     if (items.length === 0) return "nothing to meddle with";
     const { metadata } = this.#pick(items);
     const key = { namespace: metadata.namespace, name: metadata.name };
-    const body = { metadata: { labels: { "app.kubernetes.io/component": "meddled" } } };
-    const deletes = this.#random() < 0.6;
+    const body = { metadata: { labels: { [COMPONENT_LABEL]: "meddled" } } };
+    const deletes = this.#random() < 0.6 || metadata.labels?.[COMPONENT_LABEL] === undefined;
     await (deletes
       ? this.#bed.client.delete(kind, key)
       : this.#bed.client.patch(kind, key, { type: "merge", body })

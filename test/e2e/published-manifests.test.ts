@@ -13,11 +13,11 @@ const KINDS =
   "deployments,services,serviceaccounts,roles,rolebindings,secrets,configmaps,httproutes,inferencepools.inference.networking.k8s.io";
 
 /**
- * What this cluster defaults beside the API server of the recording: the fields are in what it stores, and not in what the
- * operator applies.
+ * What this cluster defaults beside the API server of the recording, older releases of Kubernetes an empty time as well: the
+ * fields are in what it stores, and not in what the operator applies.
  */
 const DEFAULTED =
-  /\b(clusterIPs?|ipFamil\w+|nodePort|sessionAffinity|internalTrafficPolicy)\b|annotations\.deployment\.kubernetes\.io\/revision/;
+  /\b(clusterIPs?|ipFamil\w+|nodePort|sessionAffinity|internalTrafficPolicy)\b|annotations\.deployment\.kubernetes\.io\/revision|template\.metadata\.creationTimestamp: null/;
 
 /** Children of the service, as the cluster holds them. */
 async function childrenIn(playground: TestPlayground): Promise<Json[]> {

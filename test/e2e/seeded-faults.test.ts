@@ -4,6 +4,7 @@ import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS, type Resource } from "../../kube/resources.ts";
 import { NAME, PLAIN, SCENARIOS, type Scenario } from "../fault-scenarios.ts";
 import { type OperatorBed, bedDefinitions, createGateway, definedKind, startBed } from "../operator-bed.ts";
+import { createDefinitions } from "../cluster/definitions.ts";
 import { SeededFault, type Told, tells } from "../seeded-fault.ts";
 import { until } from "../until.ts";
 import { type PolicyWebhook, startPolicyWebhook } from "../policy-webhook.ts";
@@ -54,8 +55,8 @@ describe("in a cluster without optional APIs", () => {
   test.each(BARE.map(([what]) => what))("%s", (what) => expect(told.get(what)).toMatchObject({ named: true }));
 
   test("each service gets what it lacks once the API is there, without a restart", async () => {
-    for (const definition of bedDefinitions())
-      if (OPTIONAL.includes(definedKind(definition))) await bed.client.create(definition);
+    const optional = bedDefinitions().filter((definition) => OPTIONAL.includes(definedKind(definition)));
+    await createDefinitions(bed.client, optional);
     await createGateway(bed.client);
     const wanted: Readonly<Record<string, Resource>> = {
       "Gateway API absent": KINDS.HTTPRoute,
