@@ -224,6 +224,6 @@ class Life {
     };
     let orphans: readonly string[] = [];
     const none = async (): Promise<boolean> => (orphans = await left()).length === 0;
-    await until("no orphan", none, { pollMs: 20, detail: () => orphans.join(", ") });
+    await until("no orphan", none, { timeoutMs: 10_000, pollMs: 20, detail: () => orphans.join(", ") });
   }
 }

@@ -34,6 +34,9 @@ export function tells(conditions: readonly Condition[], { fault, words }: Pick<S
 /** Kinds whose status others write into objects that the operator makes. */
 const REPORTED: ReadonlySet<string> = new Set(["Deployment", "HTTPRoute", "InferencePool", "HorizontalPodAutoscaler"]);
 
+/** For an object that the operator makes. */
+const PATIENCE = { timeoutMs: 10_000, pollMs: 20 };
+
 const pauseMs = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A condition as APIs want it whole. */
@@ -112,7 +115,7 @@ export class SeededFault {
   async #report(object: KubeObject, onWrite: () => void): Promise<void> {
     const resource = resourceOf(object);
     const key = { namespace: this.#namespace, name: object.metadata.name };
-    const live = await until(`${object.kind} ${key.name}`, () => this.#client.find(resource, key), { pollMs: 20 });
+    const live = await until(`${object.kind} ${key.name}`, () => this.#client.find(resource, key), PATIENCE);
     const status = whole(object["status"] as Json) as JsonObject;
     const observed = "observedGeneration" in status ? { observedGeneration: live.metadata.generation ?? 1 } : {};
     onWrite();
