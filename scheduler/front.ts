@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { totalmem } from "node:os";
 import type { Logger } from "../telemetry/log.ts";
 import type { MetricsRegistry } from "../telemetry/metrics.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
@@ -11,11 +12,14 @@ import type { Director } from "./request/types.ts";
 import { readCertificate, selfSignedCertificate, watchCertificate } from "./server/certificates.ts";
 import { type HealthState, createHealthMethods, createStaticHealthMethods } from "./server/health.ts";
 import { startGrpcServer } from "./server/grpc-server.ts";
+import { defaultCapacity } from "./server/memory-budget.ts";
 import { type Authorize, type DebugPage, startMetricsServer } from "./server/metrics-server.ts";
 import type { GrpcServer, Methods, TlsSettings } from "./server/transport.ts";
 
 /** Streams of ending answers get this long after the drain window. */
 const CLOSE_GRACE_MS = 10_000;
+/** For health checks, which are a few bytes each. */
+const HELD_HEALTH_BYTES = 16 * 1024 * 1024;
 
 /** What the protocol side of the scheduler is started with. */
 export interface FrontSettings {
@@ -58,6 +62,7 @@ export async function startFront(settings: FrontSettings): Promise<Front> {
       port: options.healthPort,
       methods: health,
       maxMessageBytes: options.maxReceiveBytes,
+      maxHeldBytes: HELD_HEALTH_BYTES,
     });
     closers.push(() => checks.close(0));
     const pages = await startMetricsServer({ ...settings, port: options.metricsPort });
@@ -80,7 +85,7 @@ export async function startFront(settings: FrontSettings): Promise<Front> {
   }
 }
 
-function startExtProc({
+async function startExtProc({
   host,
   options,
   director,
@@ -106,8 +111,27 @@ function startExtProc({
     [EXT_PROC_METHOD, measured],
     ...(options.healthChecking ? createStaticHealthMethods() : []),
   ]);
-  const maxMessageBytes = options.maxReceiveBytes;
-  return startGrpcServer({ host, port: options.grpcPort, methods, tls: tlsOf(options), maxMessageBytes });
+  const { grpcPort: port, maxReceiveBytes: maxMessageBytes } = options;
+  const maxHeldBytes = options.maxHeldBytes ?? defaultCapacity(process.constrainedMemory(), totalmem());
+  const server = await startGrpcServer({ host, port, methods, tls: tlsOf(options), maxMessageBytes, maxHeldBytes });
+  showMemory(metrics, server, maxHeldBytes);
+  return server;
+}
+
+/** What clients make the server hold, and how much that may be. */
+function showMemory(registry: MetricsRegistry, { memory }: GrpcServer, maxHeldBytes: number): void {
+  const gauge = (name: string, help: string) => registry.gauge({ name, help }).labels();
+  const held = gauge("endpoint_picker_held_bytes", "Memory of requests that are incomplete or wait.");
+  gauge("endpoint_picker_held_bytes_limit", "Most that endpoint_picker_held_bytes may be.").set(maxHeldBytes);
+  const refusals = registry
+    .counter({ name: "endpoint_picker_held_refusals_total", help: "Requests refused for that limit." })
+    .labels();
+  let counted = 0;
+  registry.onCollect(() => {
+    held.set(memory.usedBytes);
+    refusals.inc(memory.refusals - counted);
+    counted = memory.refusals;
+  });
 }
 
 function tlsOf(options: SchedulerOptions): TlsSettings | undefined {

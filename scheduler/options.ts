@@ -57,6 +57,8 @@ export interface SchedulerOptions {
   readonly stalenessMs: number;
   /** Bytes of a whole request body; a larger one is refused with 413. */
   readonly maxBodyBytes: number;
+  /** Bytes that all clients together can make the process hold; undefined: by its memory limit. */
+  readonly maxHeldBytes: number | undefined;
   /** `BODY_MODE` of proxies that do not tell theirs. */
   readonly assumedBodyMode: number;
   readonly ignoreSubset: boolean;
@@ -129,6 +131,10 @@ const FLAGS: FlagTable = {
   "model-server-metrics-scheme": ["text", "http or https (default http)"],
   "model-server-metrics-https-insecure-skip-verify": ["bool", "take any certificate of the endpoints (default true)"],
   "max-request-body-size": ["bytes", "largest request body, refused with 413 beyond (default 64MiB)"],
+  "max-held-bytes": [
+    "bytes",
+    "memory of all requests that are incomplete or wait, refused with 429 beyond; a connection gets half (default: a quarter of the memory limit)",
+  ],
   "assumed-body-mode": ["text", "body mode of proxies that do not tell theirs (default FULL_DUPLEX_STREAMED)"],
   "decision-sampling": ["text", "share of decisions that are kept and logged, 0 to 1 (default 0)"],
   "destination-endpoint-hint-key": ["text", "accepted"],
@@ -246,6 +252,7 @@ function readOptions(
     refreshPoolMetricsMs: flags.duration("refresh-prometheus-metrics-interval", 5000),
     stalenessMs: flags.duration("metrics-staleness-threshold", 2000),
     maxBodyBytes: flags.bytes("max-request-body-size", DEFAULT_BODY_BYTES),
+    maxHeldBytes: flags.bytes("max-held-bytes", 0) || undefined,
     assumedBodyMode: readBodyMode(flags, errors),
     ignoreSubset: flags.bool("disable-endpoint-subset-filter", false),
     emitScores: flags.bool("emit-endpoint-scores", false),

@@ -49,7 +49,8 @@ export interface EchoServer {
 export async function startEcho(closers: (() => unknown)[], extra: Partial<ServerSettings> = {}): Promise<EchoServer> {
   const journal: Journal = { open: 0, ends: [] };
   const methods = new Map([["/test.Echo/Call", echo(journal)]]);
-  const server = await startGrpcServer({ host: "127.0.0.1", port: 0, methods, maxMessageBytes: 4_000_000, ...extra });
+  const limits = { maxMessageBytes: 4_000_000, maxHeldBytes: 256 * 1024 * 1024 };
+  const server = await startGrpcServer({ host: "127.0.0.1", port: 0, methods, ...limits, ...extra });
   closers.push(() => server.close(0));
   return { server, journal, address: `127.0.0.1:${server.port}` };
 }

@@ -26,17 +26,25 @@ export interface Exchange {
   /** What was answered since the last look. */
   answers(): readonly Message[];
   readonly end: CallEnd | undefined;
+  /** Bytes that the handler keeps of what it received. */
+  readonly heldBytes: number;
 }
 
-/** Opens a stream. */
-export function openExchange(context: ExtProcContext): Exchange {
+/** Opens a stream that may hold so many bytes. */
+export function openExchange(context: ExtProcContext, maxHeldBytes = Infinity): Exchange {
   const frames: Buffer[] = [];
+  let heldBytes = 0;
   let end: CallEnd | undefined;
   const handler = createExtProcMethod(context)({
     send: (bytes) => {
       if (end === undefined) frames.push(bytes);
     },
     end: (status, message) => void (end ??= { status, message }),
+    hold: (bytes) => {
+      const fits = heldBytes + bytes <= maxHeldBytes;
+      if (fits) heldBytes += bytes;
+      return fits;
+    },
   });
   const answers = (): readonly Message[] => framesOf(Buffer.concat(frames.splice(0)));
   const sendBytes = (bytes: Buffer): readonly Message[] => {
@@ -51,6 +59,9 @@ export function openExchange(context: ExtProcContext): Exchange {
     answers,
     get end() {
       return end;
+    },
+    get heldBytes() {
+      return heldBytes;
     },
   };
 }

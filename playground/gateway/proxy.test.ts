@@ -103,7 +103,8 @@ async function startPicker(settings: PickerSettings): Promise<Picker> {
   };
   const tls = settings.secure === true ? selfSignedCertificate(new Date()) : undefined;
   const methods = new Map([[EXT_PROC_METHOD, watched]]);
-  const server = await startGrpcServer({ host: HOST, port: 0, methods, tls, maxMessageBytes: 4 * 1024 * 1024 });
+  const limits = { maxMessageBytes: 4 * 1024 * 1024, maxHeldBytes: 256 * 1024 * 1024 };
+  const server = await startGrpcServer({ host: HOST, port: 0, methods, tls, ...limits });
   closers.push(() => server.close(0));
   return { port: server.port, completions, cut: () => last?.end(14, "cut") };
 }

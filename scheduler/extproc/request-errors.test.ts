@@ -172,3 +172,68 @@ describe("errors", () => {
     expect(destinationOf(answers)).toBe(IDLE);
   });
 });
+
+describe("what requests make the server hold", () => {
+  const half = COMPLETION.length >> 1;
+  const [begin, rest] = [COMPLETION.slice(0, half), COMPLETION.slice(half)];
+
+  test("a body counts until it is routed, with what its parts keep", () => {
+    const exchange = openExchange(createTestContext());
+    run(exchange, requestHeaders());
+    const withoutBody = exchange.heldBytes;
+    run(exchange, requestBody(begin, false));
+    expect(exchange.heldBytes).toBeGreaterThan(withoutBody + begin.length);
+    expect(destinationOf(run(exchange, requestBody(rest)))).toBe(IDLE);
+    expect(exchange.heldBytes).toBe(withoutBody);
+  });
+
+  test("one that waits for a decision counts as long as that takes", async () => {
+    const { director } = createTestContext();
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const decide: typeof director.handle = async (request) => {
+      await promise;
+      return await director.handle(request);
+    };
+    const exchange = openExchange(createTestContext({ context: { director: { ...director, handle: decide } } }));
+    run(exchange, requestHeaders());
+    const withoutBody = exchange.heldBytes;
+    run(exchange, requestBody(COMPLETION));
+    expect(exchange.heldBytes).toBe(withoutBody + COMPLETION.length);
+    resolve(undefined);
+    await new Promise((done) => setImmediate(done));
+    expect(exchange.answers()).toHaveLength(2);
+    expect(exchange.heldBytes).toBe(withoutBody);
+  });
+
+  test.each([
+    ["headers", 10, [requestHeaders()]],
+    ["a part of a body", 200_000, [requestHeaders(), requestBody("x".repeat(300_000), false)]],
+  ])("beyond what may be held %s are refused", (_what, limit, messages) => {
+    expect(run(openExchange(createTestContext(), limit), ...messages)).toEqual([
+      {
+        kind: "immediate_response",
+        status: 429,
+        set: { "x-llm-d-request-dropped-reason": "rejected-saturated" },
+        body: "inference error: ResourceExhausted - the endpoint picker holds too many requests",
+      },
+    ]);
+  });
+
+  test("a refusal of what waits for a decision leaves the decision to nobody", async () => {
+    const { director } = createTestContext();
+    let aborted = false;
+    const decide: typeof director.handle = ({ signal }) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener("abort", () => {
+          aborted = true;
+          reject(new Error("aborted"));
+        });
+      });
+    const context = createTestContext({ context: { director: { ...director, handle: decide } } });
+    const body = JSON.stringify({ model: "m", prompt: "x".repeat(5000) });
+    const answers = run(openExchange(context, 2000), requestHeaders(), requestBody(body));
+    expect(answers).toMatchObject([{ status: 429 }]);
+    await new Promise((done) => setImmediate(done));
+    expect(aborted).toBe(true);
+  });
+});

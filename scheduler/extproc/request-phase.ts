@@ -3,6 +3,7 @@ import type { Span } from "../../telemetry/tracing.ts";
 import { replaceModel } from "../parsers/json-body.ts";
 import { NO_BODY } from "../parsers/parsers.ts";
 import { API_TRAITS } from "../parsers/traits.ts";
+import { HeldBytes } from "../server/held-bytes.ts";
 import {
   type ChosenEndpoint,
   type HeaderChange,
@@ -17,6 +18,7 @@ import type { ExtProcContext, Route } from "./context.ts";
 import { BODY_MODE, isDuplex, LB_NAMESPACE, type ProcessingMessage, readAttributes } from "./decode.ts";
 import { ANSWER, AnswerWriter, type Mutation, NO_MUTATION } from "./encode.ts";
 import { DESTINATION_HEADER, controlHeadersOf, isBodylessMethod, isUpgrade, pathOf } from "./headers.ts";
+import { WireReader } from "./wire.ts";
 
 const NO_BYTES = Buffer.alloc(0);
 const SCORES_KEY = `${DESTINATION_HEADER}-scores`;
@@ -32,6 +34,8 @@ export interface RequestHost {
   fail(error: unknown): void;
   /** A decision that had to wait has been answered, or has failed. */
   decided(): void;
+  /** Counts memory of bodies as kept, or, where negative, as free; false where there is not as much. */
+  hold(bytes: number): boolean;
   /** Whether the stream is over. */
   readonly over: boolean;
 }
@@ -44,8 +48,10 @@ export class RequestPhase {
   readonly #context: ExtProcContext;
   readonly #host: RequestHost;
   #headers: ReadonlyMap<string, string> = new Map();
-  #chunks: Buffer[] = [];
+  readonly #body = new HeldBytes();
   #size = 0;
+  /** Memory counted for the body. */
+  #held = 0;
   #subset: readonly string[] | undefined;
   id = "";
   #idGenerated = false;
@@ -89,7 +95,7 @@ export class RequestPhase {
   #begin(message: ProcessingMessage): void {
     this.receivedAtMs = this.#context.now();
     this.#headers = message.headers;
-    this.#attributes = message.attributes;
+    this.#attributes = message.attributes.map(ownReader);
     this.#mode = message.modes?.request ?? this.#mode;
     this.#noteMetadata(message);
     this.#identify(message.headers);
@@ -105,13 +111,26 @@ export class RequestPhase {
     if (this.#state === "new") this.#begin(message);
     this.#noteMetadata(message);
     if (this.#state === "echoing") return this.#echo(message);
-    if (this.#state === "deciding" && this.#isUnseen) return void this.#early.push(message);
+    if (this.#state === "deciding" && this.#isUnseen) return this.#keepEarly(message);
     if (this.#state !== "collecting") return this.#ignore(message);
     this.#size += message.body.length;
     this.#checkSize(this.#size);
-    if (message.body.length > 0) this.#chunks.push(message.body);
+    if (message.body.length > 0) this.#body.add(message.body);
     // A buffered body comes in one message, which does not end the stream where trailers follow.
     if (message.endOfStream || this.#isBuffered) this.#decide("body", message.endOfStream);
+    else this.#hold(this.#body.costBytes);
+  }
+
+  #keepEarly(message: ProcessingMessage): void {
+    this.#early.push(message);
+    this.#hold(this.#held + message.body.buffer.byteLength);
+  }
+
+  /** Counts what the body takes from now on. Throws `RequestError` where that is too much. */
+  #hold(bytes: number): void {
+    if (bytes === this.#held) return;
+    if (!this.#host.hold(bytes - this.#held)) throw tooMuchHeld();
+    this.#held = bytes;
   }
 
   onTrailers(message: ProcessingMessage): void {
@@ -136,7 +155,7 @@ export class RequestPhase {
   cancel(): void {
     this.#cancelled = true;
     this.#abort?.abort();
-    this.#chunks = [];
+    this.#body.clear();
     this.#early = [];
   }
 
@@ -189,6 +208,7 @@ export class RequestPhase {
         (error: unknown) => this.#host.fail(error),
       )
       .then(() => this.#host.decided());
+    this.#hold(body.sizeBytes);
   }
 
   /** Decides about a body that nobody sees: by load, priority and whatever else the headers tell. */
@@ -211,14 +231,16 @@ export class RequestPhase {
     const route: Route = { ...routeOf(decision, NO_BODY), usageFormat: "usage" };
     this.#host.routed(route, Number(this.#headers.get("content-length")) || 0);
     this.#answerHeaders(this.#mutation(destination, 0, setHeaders, removeHeaders), lbMetadata(destination, decision));
+    this.#hold(0);
     for (const message of this.#early.splice(0)) this.#echo(message);
     if (this.#trailersDue) this.#answerTrailers();
   }
 
   /** The parsed body; undefined for one that is cut. Throws `RequestError`. */
   #parse(path: string, whole: boolean): ParsedBody | undefined {
-    const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks, this.#size);
-    this.#chunks = [];
+    // It may have to wait.
+    this.#body.settle();
+    const bytes = this.#body.take();
     try {
       return this.#context.parsers.parse(path, bytes);
     } catch (error) {
@@ -263,6 +285,7 @@ export class RequestPhase {
 
   #answer(decision: RoutingDecision, body: ParsedBody, ending: Ending): void {
     this.#state = "done";
+    this.#hold(0);
     const { targetModel, destination } = decision;
     const { canRewriteModel, skipsResponse } = API_TRAITS[body.api];
     const rewritten = canRewriteModel && targetModel !== "" && targetModel !== body.model;
@@ -279,6 +302,7 @@ export class RequestPhase {
 
   #routeBodyless(ending: Ending): void {
     this.#state = "done";
+    this.#hold(0);
     const { id } = this;
     const request = { id, headers: this.#headers, subset: this.#subset };
     const endpoint: ChosenEndpoint = this.#context.director.handleBodyless(request);
@@ -338,6 +362,14 @@ export class RequestPhase {
     this.#host.send(answers.finish());
   }
 }
+
+/** Refuses a request for which the server has no memory left. */
+export const tooMuchHeld = (): RequestError =>
+  new RequestError("ResourceExhausted", "the endpoint picker holds too many requests", "rejected-saturated");
+
+/** A reader that keeps nothing but its own bytes in memory. */
+const ownReader = ({ bytes, position, end }: WireReader): WireReader =>
+  new WireReader(Buffer.from(bytes.subarray(position, end)));
 
 type Decided = RoutingDecision | Promise<RoutingDecision>;
 

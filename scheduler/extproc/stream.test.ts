@@ -95,6 +95,7 @@ async function start(director: Director, options: { tls?: TlsSettings; maxBodyBy
     methods: new Map([[EXT_PROC_METHOD, method], ...health]),
     tls: options.tls,
     maxMessageBytes: 4 * 1024 * 1024,
+    maxHeldBytes: 256 * 1024 * 1024,
   });
   cleanups.push(() => server.close(0));
   const client = createExtProcClient(`127.0.0.1:${server.port}`, options.tls?.certificate);

@@ -6,7 +6,7 @@ import type { ExtProcContext, Route } from "./context.ts";
 import { BODY_MODE, type ProcessingMessage, decodeProcessingRequest } from "./decode.ts";
 import { AnswerWriter } from "./encode.ts";
 import { DROPPED_REASON_HEADER } from "./headers.ts";
-import { type RequestHost, RequestPhase } from "./request-phase.ts";
+import { type RequestHost, RequestPhase, tooMuchHeld } from "./request-phase.ts";
 import { ResponsePhase } from "./response-phase.ts";
 import { WireError } from "./wire.ts";
 
@@ -46,7 +46,10 @@ class ExtProcStream implements CallHandler, RequestHost {
   onMessage(bytes: Buffer): void {
     if (this.over) return;
     try {
-      this.#dispatch(decodeProcessingRequest(bytes));
+      const message = decodeProcessingRequest(bytes);
+      // Headers are kept as long as the stream.
+      if (message.kind === "requestHeaders" && !this.#call.hold(bytes.length)) throw tooMuchHeld();
+      this.#dispatch(message);
     } catch (error) {
       this.fail(error);
     }
@@ -64,6 +67,10 @@ class ExtProcStream implements CallHandler, RequestHost {
 
   onCancel(): void {
     this.#finish("client-disconnect");
+  }
+
+  hold(bytes: number): boolean {
+    return this.#call.hold(bytes);
   }
 
   decided(): void {

@@ -227,7 +227,7 @@ test("streams are counted by code where the flag asks for it", async () => {
     registry,
     () => (time += 500),
   );
-  const call = { send: () => undefined, end: () => undefined };
+  const call = { send: () => undefined, end: () => undefined, hold: () => true };
   for (let index = 0; index < 4; index++) handlers.push(method(call));
   handlers[0]?.onHalfClose();
   handlers[1]?.onMessage(Buffer.alloc(0));

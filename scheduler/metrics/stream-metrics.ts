@@ -51,6 +51,7 @@ export function measuredMethod(method: Method, registry: MetricsRegistry, now: (
 function followed(method: Method, call: Call, close: (status: number) => void): CallHandler {
   const handler = method({
     send: (frames) => call.send(frames),
+    hold: (bytes) => call.hold(bytes),
     end: (status, message) => {
       close(status);
       call.end(status, message);

@@ -1,9 +1,15 @@
 import net, { type AddressInfo, type Socket } from "node:net";
 import tls from "node:tls";
 import { Connection } from "./http2/connection.ts";
+import { MemoryBudget } from "./memory-budget.ts";
 import type { GrpcServer, ServerSettings } from "./transport.ts";
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
+/**
+ * Connections at once; further ones are closed. Each takes up to half a MiB of its own: buffers of the socket and of frames,
+ * and the state of TLS. Proxies open one for each of their threads, so that this is enough for dozens of large ones.
+ */
+const MAX_CONNECTIONS = 1024;
 
 /**
  * Starts a gRPC server with an HTTP/2 of its own, which does what gRPC needs and no more: a call costs a fraction of the CPU
@@ -12,12 +18,14 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 export async function startGrpcServer(settings: ServerSettings): Promise<GrpcServer> {
   const sockets = new Set<Socket>();
   const connections = new Set<Connection>();
+  const memory = new MemoryBudget(settings.maxHeldBytes);
   const serve = (socket: Socket): void => {
-    const connection = new Connection(socket, { ...settings, now: () => performance.now() });
+    const connection = new Connection(socket, { ...settings, memory: memory.half(), now: () => performance.now() });
     connections.add(connection);
     socket.once("close", () => connections.delete(connection));
   };
   const server = createServer(settings, serve);
+  server.maxConnections = MAX_CONNECTIONS;
   // Beneath TLS this is the socket of a handshake that may never end.
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
@@ -26,6 +34,7 @@ export async function startGrpcServer(settings: ServerSettings): Promise<GrpcSer
   await listen(server, settings);
   return {
     port: (server.address() as AddressInfo).port,
+    memory,
     setCertificate: (certificate, privateKey) => {
       if (server instanceof tls.Server) server.setSecureContext(checkedPair(certificate, privateKey));
     },

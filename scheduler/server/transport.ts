@@ -1,3 +1,5 @@
+import type { MemoryBudget } from "./memory-budget.ts";
+
 /** gRPC as the services above it see it: byte messages in, framed bytes out. */
 
 /** Status codes of gRPC that this server sends (github.com/grpc/grpc/blob/master/doc/statuscodes.md). */
@@ -20,6 +22,11 @@ export interface Call {
   send(frames: Buffer): void;
   /** Ends the call with a status. */
   end(status: number, message?: string): void;
+  /**
+   * Counts memory that the handler keeps of what it received, or, where negative, no longer keeps; the call's end frees the
+   * rest. False, and nothing counted, where the connection or the server holds too much: what is kept has to be let go.
+   */
+  hold(bytes: number): boolean;
 }
 
 /** Receives what happens on one call. */
@@ -59,11 +66,15 @@ export interface ServerSettings {
   readonly tls?: TlsSettings | undefined;
   /** Bytes of one message; a larger one ends its call with RESOURCE_EXHAUSTED. */
   readonly maxMessageBytes: number;
+  /** Bytes that all clients together can make the server hold; one connection gets half of it. */
+  readonly maxHeldBytes: number;
 }
 
 /** A running server. */
 export interface GrpcServer {
   readonly port: number;
+  /** What clients make it hold. */
+  readonly memory: Pick<MemoryBudget, "usedBytes" | "refusals">;
   /** Uses another key pair for connections from now on. No effect on a plain server. Throws for a bad pair. */
   setCertificate(certificate: string, privateKey: string): void;
   /** Stops accepting, lets calls end for at most `graceMs`, then cuts them. */

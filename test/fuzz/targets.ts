@@ -70,6 +70,7 @@ export function streamTarget(): Target {
           status ??= code;
           reason ||= message;
         },
+        hold: () => true,
       });
       for (const message of disordered(oneOf(chance, EXCHANGES), all, chance)) {
         if (status !== undefined) break;

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { MemoryBudget } from "../memory-budget.ts";
 import { GRPC_STATUS, type Methods } from "../transport.ts";
 import { type CallRequest, readCallRequest } from "./call-request.ts";
 import { FrameWriter } from "./frame-writer.ts";
@@ -23,11 +24,20 @@ import { encodeSettings } from "./peer-settings.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { MAX_HEADER_LIST_BYTES, RequestHead } from "./request-head.ts";
 import { StreamTable } from "./stream-table.ts";
-import { STREAM_WINDOW_BYTES, ServerStream, type StreamHost, httpAnswer } from "./stream.ts";
+import { STREAM_BYTES, STREAM_WINDOW_BYTES, ServerStream, type StreamHost, httpAnswer } from "./stream.ts";
 
-/** Bytes that a client may send ahead over all streams of a connection. */
+/**
+ * Bytes that a client may send ahead over all streams of a connection: what is on its way at 10 Gbit/s and 13 ms. Windows say
+ * how fast content comes, not how much is held: a request is needed whole before it can be answered, so that a window that
+ * waited for that would never open again once every stream has sent a part. What is held is counted in a budget instead, and
+ * the request that exceeds it is refused.
+ */
 const WINDOW_BYTES = 16 * 1024 * 1024;
-const MAX_STREAMS = 65_536;
+/**
+ * Streams at once, which last as long as their answers. A proxy that needs more opens another connection; an idle stream
+ * costs a few KiB, so that all of them fit the budget.
+ */
+const MAX_STREAMS = 10_000;
 /**
  * Resets, pings, settings and other frames that make work and carry no request. A proxy resets a stream whenever its client
  * leaves, so that what counts as an attack has to lie beyond that.
@@ -51,6 +61,8 @@ const SETTINGS = encodeSettings([
 export interface ConnectionSettings {
   readonly methods: Methods;
   readonly maxMessageBytes: number;
+  /** What the connection's client can make the server hold. */
+  readonly memory: MemoryBudget;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -80,7 +92,7 @@ export class Connection implements FrameSink, StreamHost {
   constructor(socket: Socket, settings: ConnectionSettings) {
     this.#socket = socket;
     this.#settings = settings;
-    this.#writer = new FrameWriter(socket);
+    this.#writer = new FrameWriter(socket, () => this.#outbound.resume());
     this.#outbound = new Outbound(this.#writer);
     this.#nuisance = new RateLimit(NUISANCE.burst, NUISANCE.perSecond, settings.now);
     socket.setNoDelay(true);
@@ -129,6 +141,12 @@ export class Connection implements FrameSink, StreamHost {
 
   sendContent(stream: ServerStream, bytes: Buffer): number {
     return this.#outbound.send(stream, bytes);
+  }
+
+  hold(bytes: number): boolean {
+    if (bytes > 0) return this.#settings.memory.take(bytes);
+    this.#settings.memory.give(-bytes);
+    return true;
   }
 
   grant({ id }: ServerStream, bytes: number): void {
@@ -239,6 +257,8 @@ export class Connection implements FrameSink, StreamHost {
     if (typeof request === "number") return this.#refuse(streamId, request, ends);
     const reader = new MessageReader(this.#settings.maxMessageBytes, request.gzip);
     const stream = new ServerStream(streamId, this, this.#outbound.initialWindow, reader, request.announced);
+    if (!stream.hold(STREAM_BYTES))
+      throw new StreamError(streamId, H2_ERROR.refusedStream, "no memory for more streams");
     this.#streams.add(stream);
     this.#start(stream, request);
     if (ends) stream.closeRemote();
@@ -330,6 +350,7 @@ export class Connection implements FrameSink, StreamHost {
     const stream = this.#streams.get(streamId);
     if (stream === undefined) return false;
     this.#outbound.drop(stream);
+    stream.letGo();
     return this.#streams.delete(streamId);
   }
 
@@ -363,6 +384,7 @@ export class Connection implements FrameSink, StreamHost {
     for (const stream of this.#streams.clear()) {
       this.#outbound.drop(stream);
       stream.cancel();
+      stream.letGo();
     }
   }
 }

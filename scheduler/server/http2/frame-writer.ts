@@ -2,6 +2,10 @@ import type { Socket } from "node:net";
 import { FRAME, HEADER_BYTES, writeFrameHeader } from "./frames.ts";
 
 const SLAB_BYTES = 64 * 1024;
+/** First slab: enough for a connection that says hello and no more. */
+const FIRST_SLAB_BYTES = 512;
+/** What may wait for the socket, in multiples of the amount from which on the socket tells when it is gone. */
+const BACKLOG = 4;
 /** Larger contents are handed to the socket as they are; smaller ones are copied, which costs less than one more buffer. */
 const COPY_BYTES = 4096;
 
@@ -9,7 +13,10 @@ const COPY_BYTES = 4096;
 export class FrameWriter {
   readonly #socket: Socket;
   readonly #flush = (): void => this.flush();
-  #slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  #slab = Buffer.allocUnsafeSlow(FIRST_SLAB_BYTES);
+  /** Bytes collected since the last flush. */
+  #collected = 0;
+  readonly #onRoom: () => void;
   /** The slab's part that is written but not handed on. */
   #start = 0;
   #end = 0;
@@ -17,13 +24,22 @@ export class FrameWriter {
   #scheduled = false;
   #ended = false;
 
-  constructor(socket: Socket) {
+  /** `onRoom` is called when what was collected is handed on and the socket takes more. */
+  constructor(socket: Socket, onRoom: () => void = () => undefined) {
     this.#socket = socket;
+    this.#onRoom = onRoom;
+    socket.on("drain", onRoom);
+  }
+
+  /** Whether content should be added: not while much waits for a client that reads slowly. */
+  get hasRoom(): boolean {
+    return this.#collected + this.#socket.writableLength < BACKLOG * this.#socket.writableHighWaterMark;
   }
 
   /** Adds a frame; the payload may change afterwards if it is small. */
   frame(type: number, flags: number, streamId: number, payload: Buffer): void {
     const copied = payload.length <= COPY_BYTES;
+    this.#collected += payload.length;
     this.#reserve(HEADER_BYTES + (copied ? payload.length : 0));
     writeFrameHeader(this.#slab, this.#end, payload.length, type, flags, streamId);
     this.#end += HEADER_BYTES;
@@ -70,15 +86,19 @@ export class FrameWriter {
   /** Hands on what was collected. */
   flush(): void {
     this.#scheduled = false;
+    this.#collected = 0;
     this.#seal();
     const ready = this.#ready;
     if (ready.length === 0) return;
     this.#ready = [];
     if (this.#ended || this.#socket.destroyed) return;
-    if (ready.length === 1) return void this.#socket.write(ready[0]!);
-    this.#socket.cork();
-    for (const bytes of ready) this.#socket.write(bytes);
-    this.#socket.uncork();
+    if (ready.length === 1) this.#socket.write(ready[0]!);
+    else {
+      this.#socket.cork();
+      for (const bytes of ready) this.#socket.write(bytes);
+      this.#socket.uncork();
+    }
+    if (!this.#socket.writableNeedDrain) this.#onRoom();
   }
 
   #schedule(): void {

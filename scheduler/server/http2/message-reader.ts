@@ -1,5 +1,6 @@
 import { gunzipSync } from "node:zlib";
 import { FRAME_HEADER_BYTES } from "../../extproc/wire.ts";
+import { HeldBytes } from "../held-bytes.ts";
 import { GRPC_STATUS } from "../transport.ts";
 
 /** Why a call cannot be read any further. */
@@ -13,8 +14,7 @@ export interface MessageProblem {
 export class MessageReader {
   readonly #maxBytes: number;
   readonly #gzip: boolean;
-  #parts: Buffer[] = [];
-  #held = 0;
+  readonly #held = new HeldBytes();
   /** Bytes to hold before the next look: a message's header or the whole message. */
   #needed = FRAME_HEADER_BYTES;
 
@@ -25,16 +25,24 @@ export class MessageReader {
 
   /** Whether bytes are held that are no whole message. */
   get incomplete(): boolean {
-    return this.#held > 0;
+    return this.#held.length > 0;
+  }
+
+  /** Memory that bytes of an incomplete message take. */
+  get costBytes(): number {
+    return this.#held.costBytes;
+  }
+
+  /** Lets go of what is held. */
+  clear(): void {
+    this.#held.clear();
   }
 
   /** Calls `deliver` for each message that `chunk` completes. Returns why the content cannot be read any further. */
   push(chunk: Buffer, deliver: (message: Buffer) => void): MessageProblem | undefined {
     if (chunk.length === 0) return undefined;
-    this.#parts.push(chunk);
-    this.#held += chunk.length;
-    if (this.#held < this.#needed) return undefined;
-    const bytes = this.#parts.length === 1 ? chunk : Buffer.concat(this.#parts, this.#held);
+    const bytes = this.#whole(chunk);
+    if (bytes === undefined) return undefined;
     let at = 0;
     this.#needed = FRAME_HEADER_BYTES;
     while (bytes.length - at >= FRAME_HEADER_BYTES) {
@@ -49,9 +57,15 @@ export class MessageReader {
       this.#needed = FRAME_HEADER_BYTES;
       deliver(message);
     }
-    this.#held = bytes.length - at;
-    this.#parts = this.#held === 0 ? [] : [bytes.subarray(at)];
+    if (at < bytes.length) this.#held.add(bytes.subarray(at));
     return undefined;
+  }
+
+  /** All bytes up to now, once they are enough for a look. */
+  #whole(chunk: Buffer): Buffer | undefined {
+    if (this.#held.length === 0 && chunk.length >= this.#needed) return chunk;
+    this.#held.add(chunk);
+    return this.#held.length < this.#needed ? undefined : this.#held.take();
   }
 
   #plain(flag: number, message: Buffer): Buffer | MessageProblem {

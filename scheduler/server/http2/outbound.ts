@@ -10,7 +10,7 @@ const BEYOND = "window beyond its bound";
 export class Outbound {
   readonly #writer: FrameWriter;
   readonly #peer = new PeerSettings();
-  /** Streams that wait for the connection's window. */
+  /** Streams that wait for the connection's window, or for room in its socket. */
   readonly #blocked = new Set<ServerStream>();
   #window = DEFAULT_WINDOW;
   #tableTold = false;
@@ -41,9 +41,10 @@ export class Outbound {
   send(stream: ServerStream, bytes: Buffer): number {
     let sent = 0;
     while (sent < bytes.length) {
-      const allowed = Math.min(this.#peer.frameBytes, stream.sendWindow, this.#window);
+      const open = this.#isOpen;
+      const allowed = open ? Math.min(this.#peer.frameBytes, stream.sendWindow, this.#window) : 0;
       if (allowed <= 0) {
-        if (this.#window <= 0) this.#blocked.add(stream);
+        if (!open) this.#blocked.add(stream);
         break;
       }
       const part = bytes.subarray(sent, sent + allowed);
@@ -65,11 +66,21 @@ export class Outbound {
     if (increment === 0) throw new ConnectionError(H2_ERROR.protocol, "WINDOW_UPDATE by nothing");
     if (this.#window + increment > MAX_WINDOW) throw new ConnectionError(H2_ERROR.flowControl, BEYOND);
     this.#window += increment;
+    this.resume();
+  }
+
+  /** Lets streams that waited go on, as far as there is a reason. */
+  resume(): void {
     for (const stream of this.#blocked) {
-      if (this.#window <= 0) break;
+      if (!this.#isOpen) break;
       this.#blocked.delete(stream);
       stream.pump();
     }
+  }
+
+  /** Whether the connection takes content. */
+  get #isOpen(): boolean {
+    return this.#window > 0 && this.#writer.hasRoom;
   }
 
   /** A stream's window grows. Throws `StreamError`. */

@@ -6,6 +6,9 @@ import type { MessageReader } from "./message-reader.ts";
 /** Bytes that a client may send ahead on one stream: a whole long prompt without waiting for updates. */
 export const STREAM_WINDOW_BYTES = 1024 * 1024;
 
+/** Memory of a stream that holds no content: its own state and that of its handler. */
+export const STREAM_BYTES = 4096;
+
 /** Longest delay that a timer takes; no call lasts that long. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 const OK_STATUS = { name: ":status", value: "200" };
@@ -18,6 +21,8 @@ export interface StreamHost {
   sendHead(stream: ServerStream, block: Buffer, end: boolean): void;
   /** Sends as much of `bytes` as the windows allow, and returns how much that was. */
   sendContent(stream: ServerStream, bytes: Buffer): number;
+  /** Counts memory of the connection's as held, or, where negative, as free; false where there is not as much. */
+  hold(bytes: number): boolean;
   /** Lets the client send more. */
   grant(stream: ServerStream, bytes: number): void;
   /** The client has sent all: `halfClose` is to be called once all that has arrived is handled, if the call still goes on. */
@@ -42,6 +47,14 @@ export class ServerStream implements Call {
   /** Bytes received that the client may send again once what waits to be sent to it is gone. */
   #ungranted = 0;
   #queue: Buffer[] = [];
+  /** Bytes in the queue. */
+  #queued = 0;
+  /** Memory counted for the stream in all, for its incomplete message, and for its queue. */
+  #held = 0;
+  #heldReading = 0;
+  #heldQueued = 0;
+  /** The client or the connection is gone. */
+  #gone = false;
   #trailers: Buffer | undefined;
   #headSent = false;
   /** The handler has ended the call, or was told that it is over. */
@@ -97,9 +110,25 @@ export class ServerStream implements Call {
   /** The client or the connection is gone. */
   cancel(): void {
     this.#queue = [];
+    this.#queued = 0;
     if (this.#over) return;
     this.#close();
     this.#handler?.onCancel();
+  }
+
+  hold(bytes: number): boolean {
+    if (this.#gone) return true;
+    if (!this.#host.hold(bytes)) return false;
+    this.#held += bytes;
+    return true;
+  }
+
+  /** Frees all that was counted: the stream is gone. */
+  letGo(): void {
+    this.#reader.clear();
+    if (this.#held > 0) this.#host.hold(-this.#held);
+    this.#held = 0;
+    this.#gone = true;
   }
 
   send(frames: Buffer): void {
@@ -107,6 +136,7 @@ export class ServerStream implements Call {
     if (!this.#headSent) this.#host.sendHead(this, RESPONSE_HEAD, false);
     this.#headSent = true;
     this.#queue.push(frames);
+    this.#queued += frames.length;
     this.pump();
   }
 
@@ -120,20 +150,39 @@ export class ServerStream implements Call {
 
   /** Sends what waits, as far as the windows allow. */
   pump(): void {
+    this.#sendQueued();
+    if (this.#queued !== this.#heldQueued) this.#countQueued();
+    if (this.#queue.length > 0) return;
+    this.#grant();
+    if (this.#trailers === undefined) return;
+    this.#host.sendHead(this, this.#trailers, true);
+    this.#trailers = undefined;
+    this.#host.finished(this);
+  }
+
+  #sendQueued(): void {
     while (this.#queue.length > 0) {
       const head = this.#queue[0]!;
       const sent = this.#host.sendContent(this, head);
+      this.#queued -= sent;
       if (sent < head.length) {
         this.#queue[0] = head.subarray(sent);
         return;
       }
       this.#queue.shift();
     }
-    this.#grant();
-    if (this.#trailers === undefined) return;
-    this.#host.sendHead(this, this.#trailers, true);
-    this.#trailers = undefined;
-    this.#host.finished(this);
+  }
+
+  #countQueued(): void {
+    if (this.hold(this.#queued - this.#heldQueued)) {
+      this.#heldQueued = this.#queued;
+      return;
+    }
+    this.#queue = [];
+    this.#queued = 0;
+    this.hold(-this.#heldQueued);
+    this.#heldQueued = 0;
+    this.#fail(GRPC_STATUS.resourceExhausted, "too much waits to be read by clients");
   }
 
   /** Whether all of the answer has been sent. */
@@ -143,14 +192,28 @@ export class ServerStream implements Call {
 
   #close(): void {
     this.#over = true;
+    this.#reader.clear();
+    this.#countReading();
     if (this.#limit !== undefined) clearTimeout(this.#limit);
   }
 
   #read(content: Buffer): void {
     const problem = this.#reader.push(content, (message) => {
+      // What the message took is the handler's now.
+      this.#countReading();
       if (!this.#over) this.#handler?.onMessage(message);
     });
-    if (problem !== undefined && !this.#over) this.#fail(problem.status, problem.message);
+    if (problem !== undefined && !this.#over) return this.#fail(problem.status, problem.message);
+    if (!this.#countReading()) this.#fail(GRPC_STATUS.resourceExhausted, "too many incomplete messages");
+  }
+
+  /** Counts what is held of an incomplete message; false where that is too much. */
+  #countReading(): boolean {
+    const { costBytes } = this.#reader;
+    if (costBytes === this.#heldReading) return true;
+    if (!this.hold(costBytes - this.#heldReading)) return false;
+    this.#heldReading = costBytes;
+    return true;
   }
 
   #fail(status: number, message: string): void {
