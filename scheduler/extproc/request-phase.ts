@@ -9,19 +9,18 @@ import {
   type HeaderChange,
   type IncomingRequest,
   type Metadata,
-  type MetadataValue,
   type ParsedBody,
   RequestError,
   type RoutingDecision,
 } from "../request/types.ts";
 import type { ExtProcContext, Route } from "./context.ts";
-import { BODY_MODE, isDuplex, LB_NAMESPACE, type ProcessingMessage, readAttributes } from "./decode.ts";
+import { BODY_MODE, isDuplex, type ProcessingMessage, readAttributes } from "./decode.ts";
 import { ANSWER, AnswerWriter, type Mutation, NO_MUTATION } from "./encode.ts";
 import { DESTINATION_HEADER, controlHeadersOf, isBodylessMethod, isUpgrade, pathOf } from "./headers.ts";
+import { BODYLESS, lbMetadata, routeOf } from "./route.ts";
 import { WireReader } from "./wire.ts";
 
 const NO_BYTES = Buffer.alloc(0);
-const SCORES_KEY = `${DESTINATION_HEADER}-scores`;
 
 /** What the request side needs of its stream. */
 export interface RequestHost {
@@ -394,39 +393,3 @@ function spanned(span: Span | undefined, decide: () => Decided): Decided {
     throw error;
   }
 }
-
-/** A request that nothing but its headers told about. */
-const BODYLESS: Omit<Route, "destination"> = {
-  ticket: undefined,
-  model: "",
-  targetModel: "",
-  fairnessId: "default-flow",
-  priority: 0,
-  streamRequested: false,
-  usageFormat: "usage",
-};
-
-function routeOf(decision: RoutingDecision, body: ParsedBody): Route {
-  return {
-    destination: decision.destination,
-    ticket: decision.ticket,
-    model: decision.incomingModel,
-    targetModel: decision.targetModel,
-    fairnessId: decision.fairnessId,
-    priority: decision.priority,
-    streamRequested: body.stream,
-    usageFormat: API_TRAITS[body.api].usage,
-    onEvicted: decision.onEvicted,
-  };
-}
-
-function lbMetadata(destination: string, decision: Pick<RoutingDecision, "scores" | "metadata"> = NO_EXTRAS): Metadata {
-  const { scores, metadata } = decision;
-  const values = new Map<string, MetadataValue>([[DESTINATION_HEADER, destination]]);
-  if (scores !== undefined && scores.size > 0) values.set(SCORES_KEY, scores);
-  if (metadata === undefined) return new Map([[LB_NAMESPACE, values]]);
-  const own = metadata.get(LB_NAMESPACE) ?? [];
-  return new Map([...metadata, [LB_NAMESPACE, new Map([...own, ...values])]]);
-}
-
-const NO_EXTRAS = { scores: undefined, metadata: undefined };

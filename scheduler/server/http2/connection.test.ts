@@ -1,67 +1,23 @@
-import { PassThrough } from "node:stream";
-import type { Socket } from "node:net";
-import { describe, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import fc from "fast-check";
+import {
+  HEAD,
+  type Journal,
+  type Outcome,
+  echoing,
+  endings,
+  fakeSocket,
+  memory,
+  parts,
+  read,
+  request,
+  settings,
+} from "../../../test/h2-connection.ts";
 import { GREETING, frame, framed, uint32 } from "../../../test/h2-frames.ts";
-import { MemoryBudget } from "../memory-budget.ts";
-import { type Call, GRPC_STATUS, type Method } from "../transport.ts";
 import { Connection } from "./connection.ts";
-import { DEFAULT_WINDOW, FLAG, FRAME, FrameSplitter, H2_ERROR, PREFACE, SETTING } from "./frames.ts";
-import { HpackDecoder, encodeLiterals } from "./hpack.ts";
+import { DEFAULT_WINDOW, FLAG, FRAME, FrameSplitter, H2_ERROR, SETTING } from "./frames.ts";
+import { encodeLiterals } from "./hpack.ts";
 import { encodeSettings } from "./peer-settings.ts";
-
-/** A socket without a network: what is pushed into `input` arrives, what is sent is collected. */
-function fakeSocket() {
-  const sent: Buffer[] = [];
-  let timedOut: (() => void) | undefined;
-  const input = new PassThrough();
-  const socket = Object.assign(input, {
-    write: (bytes: Buffer) => sent.push(Buffer.from(bytes)) > 0,
-    setNoDelay: () => undefined,
-    setKeepAlive: () => undefined,
-    setTimeout: (ms: number, callback?: () => void) => {
-      timedOut = ms === 0 ? undefined : callback;
-    },
-  });
-  return {
-    socket: socket as unknown as Socket,
-    sent,
-    arrive: (bytes: Buffer) => input.emit("data", bytes),
-    timeOut: () => timedOut?.(),
-  };
-}
-
-const MIB = 1024 * 1024;
-const memory = (): MemoryBudget => new MemoryBudget(100 * MIB);
-
-/** Events of each call by its number, in their order. */
-type Journal = Map<number, string[]>;
-
-/** Sends messages back, and ends when the client does. */
-function echoing(journal: Journal): Method {
-  return (call: Call) => {
-    const events: string[] = [];
-    journal.set(journal.size, events);
-    return {
-      onMessage: (message) => {
-        events.push(`message ${message.toString("hex")}`);
-        call.send(framed(message));
-      },
-      onHalfClose: () => {
-        events.push("half-close");
-        call.end(GRPC_STATUS.ok);
-      },
-      onCancel: () => events.push("cancel"),
-    };
-  };
-}
-
-const HEAD = encodeLiterals([
-  { name: ":method", value: "POST" },
-  { name: ":scheme", value: "http" },
-  { name: ":path", value: "/echo" },
-  { name: "content-type", value: "application/grpc" },
-]);
 
 /** What a client does next; streams are counted from 0. */
 type Step =
@@ -86,12 +42,6 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   }),
   fc.record({ kind: fc.constantFrom("ping" as const, "unknown" as const, "priority" as const) }),
 );
-
-/** Parts of `bytes`, cut at some places. */
-function parts(bytes: Buffer, cuts: readonly number[]): Buffer[] {
-  const at = [0, ...cuts.map((cut) => Math.min(cut, bytes.length)).sort((a, b) => a - b), bytes.length];
-  return at.slice(1).map((end, index) => bytes.subarray(at[index], end));
-}
 
 /** A client that keeps to the rules: it writes steps as frames, and knows what it allows the server to send. */
 class Script {
@@ -180,13 +130,6 @@ class Script {
   }
 }
 
-/** What a run of a script shows: events by call, and frames by stream as texts. */
-interface Outcome {
-  readonly calls: Journal;
-  readonly streams: ReadonlyMap<number, readonly string[]>;
-  readonly content: ReadonlyMap<number, number>;
-}
-
 function play(chunks: readonly Buffer[]): Outcome {
   const calls: Journal = new Map();
   const { socket, sent, arrive } = fakeSocket();
@@ -195,34 +138,6 @@ function play(chunks: readonly Buffer[]): Outcome {
   for (const chunk of chunks) arrive(chunk);
   socket.emit("close");
   return { calls, ...read(sent) };
-}
-
-/** Reads what a server sent, and checks what a client may rely on in the order of a stream's frames. */
-function read(sent: readonly Buffer[]): Omit<Outcome, "calls"> {
-  const hpack = new HpackDecoder();
-  const streams = new Map<number, string[]>();
-  const content = new Map<number, number>();
-  const of = (id: number): string[] => streams.get(id) ?? streams.set(id, []).get(id)!;
-  const splitter = new FrameSplitter({
-    onFrame: (type, flags, id, payload) => {
-      const last = of(id).at(-1) ?? "";
-      if (type === FRAME.headers) {
-        const fields: string[] = [];
-        hpack.decode(payload, (name, value) => fields.push(`${name}=${value}`));
-        expect(last.startsWith("end")).toBe(false);
-        of(id).push(`${(flags & FLAG.endStream) === 0 ? "head" : "end"} ${fields.join(" ")}`);
-      } else if (id !== 0 && type === FRAME.windowUpdate) expect(last.startsWith("end")).toBe(false);
-      else if (id !== 0) of(id).push(`${type} ${payload.toString("hex")}`);
-    },
-    onData: (id, bytes) => {
-      const last = of(id).at(-1);
-      expect(last?.startsWith("head") === true || last === "content").toBe(true);
-      if (last !== "content") of(id).push("content");
-      content.set(id, (content.get(id) ?? 0) + bytes.length);
-    },
-  });
-  for (const bytes of sent) splitter.push(bytes);
-  return { streams, content };
 }
 
 const scripts = fc.array(anyStep, { minLength: 1, maxLength: 25 });
@@ -278,28 +193,6 @@ test("a smaller header table is confirmed before the first section after it, onc
   for (const bytes of sent) splitter.push(bytes);
   expect(sections[0]).toBe(0x20);
   expect(sections.slice(1)).not.toContain(0x20);
-});
-
-/** What GOAWAY and RST_STREAM frames tell: kind, stream, code. */
-function endings(sent: readonly Buffer[]): (readonly [kind: string, streamId: number, code: number])[] {
-  const found: (readonly [string, number, number])[] = [];
-  const splitter = new FrameSplitter({
-    onFrame: (type, _flags, id, payload) => {
-      if (type === FRAME.goAway) found.push(["go away", payload.readUInt32BE(0), payload.readUInt32BE(4)]);
-      if (type === FRAME.rstStream) found.push(["reset", id, payload.readUInt32BE(0)]);
-    },
-    onData: () => undefined,
-  });
-  for (const bytes of sent) splitter.push(bytes);
-  return found;
-}
-
-const request = (id: number, flags = FLAG.endHeaders as number): Buffer => frame(FRAME.headers, flags, id, HEAD);
-const settings = (calls: Journal) => ({
-  methods: new Map([["/echo", echoing(calls)]]),
-  maxMessageBytes: 1000,
-  memory: memory(),
-  now: () => 0,
 });
 
 test("a drain serves what is under way, refuses what comes after, and never names a later stream than before", async () => {
@@ -366,98 +259,4 @@ test.each(FLOODS)("%s without end are enough at some point, and no call is left"
   expect(codes).toEqual([H2_ERROR.enhanceYourCalm]);
   expect(budget.usedBytes).toBe(0);
   expect([...calls.values()].filter((events) => events.join() !== "cancel")).toEqual([]);
-});
-
-describe("what clients make the server hold", () => {
-  /** Frames of a part of a message's content. */
-  const contents = (id: number, bytes: Buffer): Buffer =>
-    Buffer.concat(
-      Array.from({ length: Math.ceil(bytes.length / 16_384) }, (_, index) =>
-        frame(FRAME.data, 0, id, bytes.subarray(index * 16_384, (index + 1) * 16_384)),
-      ),
-    );
-  /** The first half of a message of one MiB. */
-  const half = framed(Buffer.alloc(MIB)).subarray(0, MIB / 2);
-  const statuses = (sent: readonly Buffer[]): string[] =>
-    [...read(sent).streams.values()].flat().flatMap((text) => /^end .*?grpc-status=(\d+)/.exec(text)?.[1] ?? []);
-
-  test("incomplete messages of many streams end in refusals, not in memory; the others go on and all is free in the end", () => {
-    const { socket, sent, arrive } = fakeSocket();
-    const calls: Journal = new Map();
-    const budget = new MemoryBudget(8 * MIB);
-    new Connection(socket, { ...settings(calls), maxMessageBytes: 2 * MIB, memory: budget.half() });
-    arrive(GREETING);
-    for (let index = 0; index < 30; index++)
-      arrive(Buffer.concat([request(2 * index + 1), contents(2 * index + 1, half)]));
-    expect(budget.usedBytes).toBeLessThanOrEqual(4 * MIB);
-    expect(budget.usedBytes).toBeGreaterThan(3 * MIB);
-    expect(statuses(sent)).toEqual(Array.from({ length: 23 }, () => String(GRPC_STATUS.resourceExhausted)));
-    expect(budget.refusals).toBe(23);
-    arrive(contents(1, framed(Buffer.alloc(MIB)).subarray(MIB / 2)));
-    expect([...calls.values()][0]).toHaveLength(1);
-    socket.emit("close");
-    expect(budget.usedBytes).toBe(0);
-  });
-
-  test("a few bytes of each read do not keep what came with them", () => {
-    const { socket, arrive } = fakeSocket();
-    const budget = memory();
-    new Connection(socket, { ...settings(new Map()), maxMessageBytes: MIB, memory: budget });
-    const [slow, other] = [1, 3];
-    arrive(Buffer.concat([GREETING, request(slow), request(other)]));
-    const message = framed(Buffer.alloc(10_000));
-    for (let at = 0; at < 2000; at++)
-      arrive(
-        Buffer.concat([
-          frame(FRAME.data, 0, slow, message.subarray(at, at + 1)),
-          contents(other, framed(Buffer.alloc(60_000))),
-        ]),
-      );
-    expect(budget.usedBytes).toBeLessThan(600_000);
-  });
-
-  test("answers that nobody reads count, too", () => {
-    const { socket, sent, arrive } = fakeSocket();
-    const budget = memory();
-    const memoryOfConnection = new MemoryBudget(MIB, budget);
-    new Connection(socket, { ...settings(new Map()), maxMessageBytes: MIB, memory: memoryOfConnection });
-    arrive(Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0, encodeSettings([[SETTING.initialWindowSize, 0]]))]));
-    for (let index = 0; index < 20; index++)
-      arrive(Buffer.concat([request(2 * index + 1), contents(2 * index + 1, framed(Buffer.alloc(100_000)))]));
-    expect(budget.usedBytes).toBeLessThanOrEqual(MIB);
-    expect(statuses(sent)).toHaveLength(10);
-  });
-
-  test("streams that say nothing have their price: beyond it new ones are refused as if they had not begun", () => {
-    const { socket, sent, arrive } = fakeSocket();
-    new Connection(socket, { ...settings(new Map()), memory: new MemoryBudget(10 * 4096) });
-    arrive(Buffer.concat([GREETING, ...Array.from({ length: 12 }, (_, index) => request(2 * index + 1))]));
-    expect(endings(sent)).toEqual([
-      ["reset", 21, H2_ERROR.refusedStream],
-      ["reset", 23, H2_ERROR.refusedStream],
-    ]);
-  });
-
-  test("what a handler holds is free when its call ends, and a message counts once: in parts, or as the handler holds it", () => {
-    const { socket, sent, arrive } = fakeSocket();
-    const held: boolean[] = [];
-    const holding: Method = (call) => ({
-      onMessage: (message) => {
-        held.push(call.hold(message.length), call.hold(message.length));
-      },
-      onHalfClose: () => call.end(GRPC_STATUS.ok),
-      onCancel: () => undefined,
-    });
-    const budget = new MemoryBudget(MIB);
-    const methods = new Map([["/echo", holding]]);
-    new Connection(socket, { methods, maxMessageBytes: MIB, memory: budget, now: () => 0 });
-    const message = framed(Buffer.alloc(600_000));
-    for (const part of [Buffer.concat([GREETING, request(1)]), ...parts(contents(1, message), [300_000, 500_000])])
-      arrive(part);
-    expect(held).toEqual([true, false]);
-    expect(budget.usedBytes).toBe(4096 + 600_000);
-    arrive(frame(FRAME.data, FLAG.endStream, 1));
-    expect(statuses(sent)).toEqual(["0"]);
-    expect(budget.usedBytes).toBe(0);
-  });
 });
