@@ -78,6 +78,33 @@ describe("what clients make the server hold", () => {
     expect(statuses(sent)).toHaveLength(10);
   });
 
+  test("a client that allows much and reads slowly gets it as it reads, the rest waits and counts", () => {
+    const { socket, sent, arrive } = fakeSocket();
+    let unread = 0;
+    Object.defineProperties(socket, {
+      writableLength: { get: () => unread },
+      writableNeedDrain: { get: () => unread > 0 },
+      write: { value: (bytes: Buffer) => (unread += sent[sent.push(Buffer.from(bytes)) - 1]!.length) < 0 },
+    });
+    const budget = memory();
+    new Connection(socket, { ...settings(new Map()), maxMessageBytes: 2 * MIB, memory: budget });
+    const window = encodeSettings([[SETTING.initialWindowSize, 10 * MIB]]);
+    const wide = Buffer.alloc(4);
+    wide.writeUInt32BE(10 * MIB);
+    arrive(Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0, window), frame(FRAME.windowUpdate, 0, 0, wide)]));
+    unread = 0;
+    arrive(Buffer.concat([request(1), contents(1, framed(Buffer.alloc(MIB)))]));
+    expect(unread).toBeLessThan(5 * socket.writableHighWaterMark);
+    expect(budget.usedBytes).toBeGreaterThan(MIB / 2);
+    for (let turn = 0; turn < 10; turn++) {
+      unread = 0;
+      socket.emit("drain");
+      arrive(frame(FRAME.ping, 0, 0, Buffer.alloc(8)));
+    }
+    expect(read(sent).content.get(1)).toBe(MIB + 5);
+    expect(budget.usedBytes).toBe(4096);
+  });
+
   test("streams that say nothing have their price: beyond it new ones are refused as if they had not begun", () => {
     const { socket, sent, arrive } = fakeSocket();
     new Connection(socket, { ...settings(new Map()), memory: new MemoryBudget(10 * 4096) });
