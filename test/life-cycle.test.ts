@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { sameJson } from "../crds/json.ts";
+import { at, sameJson } from "../crds/json.ts";
 import type { Json, JsonObject } from "../crds/schema/types.ts";
 import { KINDS } from "../kube/resources.ts";
 import { type OperatorBed, ownedObjects, startBed } from "./operator-bed.ts";
@@ -164,6 +164,32 @@ describe("the life of a service", () => {
     },
     LIMIT_MS,
   );
+
+  test("a number of replicas that is taken back: model servers keep theirs, a scheduler goes back to one unless somebody scaled it", async () => {
+    const deployments = { main: "a-kserve", prefill: "a-kserve-prefill", scheduler: "a-kserve-router-scheduler" };
+    const numbers = async (): Promise<unknown[]> => {
+      const live = Object.values(deployments).map((name) => bed.client.get(KINDS.Deployment, { ...key, name }));
+      return (await Promise.all(live)).map((deployment) => at(deployment as unknown as JsonObject, "spec", "replicas"));
+    };
+    const spec = { ...ROUTED, replicas: 3, prefill: { replicas: 2 } };
+    await create(NAMESPACE, spec);
+    await patch(scheduler({ replicas: 2 }));
+    expect(await numbers()).toEqual([3, 2, 2]);
+    await patch({ spec: { replicas: null, prefill: { replicas: null } } });
+    await patch(scheduler({ replicas: null }));
+    expect(await numbers()).toEqual([3, 2, 1]);
+    const byHand = { type: "merge", body: { spec: { replicas: 4 } } } as const;
+    const kubectl = { fieldManager: "kubectl", subresource: "scale" };
+    for (const name of Object.values(deployments))
+      await bed.client.patch(KINDS.Deployment, { ...key, name }, byHand, kubectl);
+    await settled();
+    await patch(main({ image: "vllm:3" }));
+    await patch(scheduler({ template: { containers: [{ name: "main", args: ["--v=4"] }] } }));
+    expect(await numbers()).toEqual([4, 4, 4]);
+    await patch(scheduler({ replicas: 2 }));
+    expect(await numbers()).toEqual([4, 4, 2]);
+    await remove(NAMESPACE);
+  }, 60_000);
 
   test("scale, stop and start", async () => {
     await create(NAMESPACE, ROUTED);

@@ -15,7 +15,6 @@ import { type Pass, child, ownedChild } from "../llminferenceservice/pass.ts";
 import { runsScheduler } from "../router/pool-reference.ts";
 import { replicasOf } from "../workload/parts.ts";
 import { MAIN_CONTAINER, editContainer, withEnv } from "../workload/pod.ts";
-import { appliedReplicas } from "../workload/replicas.ts";
 import { TRACED, hasFlag, tracingEnv } from "../workload/tracing.ts";
 import { configArguments, configTextOf, sameConfig } from "./config.ts";
 import { tokenizerUrl } from "./tokenizer-address.ts";
@@ -97,7 +96,8 @@ export function buildSchedulerDeployment(pass: Pass): readonly KubeObject[] {
   return [
     child(pass, KINDS.Deployment, metadata, {
       spec: compact({
-        replicas: appliedReplicas(scheduler ?? {}, live),
+        // Nothing scales schedulers: a number that the spec no longer states goes back to 1, unless a person set it.
+        replicas: replicasOf(scheduler ?? {}),
         strategy: { type: "Recreate" },
         selector: { matchLabels: { ...selectorOf(live, labels, fixed) } },
         template: {

@@ -56,7 +56,7 @@ export function isMultiNode(part: WorkloadPart): boolean {
   return objectAt(part.spec, "worker") !== undefined;
 }
 
-/** Replicas that the spec asks for; undefined leaves the live number alone. */
+/** Replicas that the spec asks for; undefined: it does not say. */
 export function replicasOf(spec: JsonObject): number | undefined {
   return integerOf(spec["replicas"]);
 }

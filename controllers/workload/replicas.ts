@@ -8,7 +8,7 @@ function holdsReplicas(entry: Json): boolean {
 }
 
 /**
- * Replicas to apply: those of the spec. Without any the live number belongs to whoever set it last, an autoscaler or a
+ * Replicas of model servers to apply: those of the spec. Without any the live number belongs to whoever set it last, an autoscaler or a
  * person. Where that was this operator, under an earlier spec, the number is held until somebody else takes it over: a field
  * that its only manager gives up falls back to the API's default of 1.
  */
