@@ -212,9 +212,9 @@ async function startOperator({ client, kubeconfig, address, program }: Setup): P
     LLMISVC_BIND_ADDRESS: address,
     POD_NAMESPACE: SYSTEM_NAMESPACE,
   });
-  child.process.once("exit", (code) => {
+  child.process.once("exit", (code, signal) => {
     if (code === 0) return;
-    console.error(`the operator ended with ${code}`);
+    console.error(`the operator ended with ${signal ?? code}`);
     process.exit(1);
   });
   return { child, health };

@@ -1,4 +1,5 @@
 import { type ControllerMetrics, createControllerMetrics } from "../kube/controller-metrics.ts";
+import { type EventMetrics, createEventMetrics } from "../kube/events.ts";
 import { type ElectionMetrics, createElectionMetrics } from "../kube/leader-election.ts";
 import { type ObjectChange, type ReflectorMetrics, createReflectorMetrics } from "../kube/reflector.ts";
 import type { KubeObject } from "../kube/types.ts";
@@ -15,6 +16,7 @@ export interface OperatorMetrics {
   readonly election: ElectionMetrics;
   readonly services: ServiceMetrics;
   readonly webhooks: WebhookMetrics;
+  readonly events: EventMetrics;
 }
 
 /** Bound of combinations of condition, status and reason. */
@@ -28,6 +30,7 @@ export function createOperatorMetrics(registry: MetricsRegistry): OperatorMetric
     election: createElectionMetrics(registry),
     services: new ServiceMetrics(registry),
     webhooks: createWebhookMetrics(registry),
+    events: createEventMetrics(registry),
   };
 }
 

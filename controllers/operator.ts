@@ -3,6 +3,7 @@ import type { JsonObject } from "../crds/schema/types.ts";
 import { FIELD_MANAGER } from "../kube/apply.ts";
 import { type EventRecorder, createEventRecorder } from "../kube/events.ts";
 import type { KubeClient } from "../kube/client.ts";
+import { fencedClient } from "../kube/fenced-client.ts";
 import type { Clock } from "../kube/clock.ts";
 import { type Controller, startController } from "../kube/controller.ts";
 import { type Election, startElection } from "../kube/leader-election.ts";
@@ -44,6 +45,9 @@ const OWN_KINDS = [KINDS.LLMInferenceService, KINDS.LLMInferenceServiceConfig] a
 const DISCOVERY_RETRY_MS = 200;
 const MIGRATION_RETRY_MS = 30_000;
 const CERTIFICATE_CHECK_MS = 3_600_000;
+/** At the end, time for passes under way before their writes are cut off, and for Events. */
+const LAST_PASSES_MS = 8_000;
+const LAST_EVENTS_MS = 2_000;
 
 /** Parts and settings of an operator. */
 export interface OperatorOptions {
@@ -85,6 +89,8 @@ class RunningOperator implements Operator {
   readonly #options: OperatorOptions;
   readonly #cluster: Cluster;
   readonly #stop = new AbortController();
+  /** Ends all writes of controllers. */
+  readonly #cut = new AbortController();
   readonly #wallMs: () => number;
   readonly #presetNames: ReadonlySet<string>;
   readonly #usage: ConfigUsage;
@@ -92,6 +98,7 @@ class RunningOperator implements Operator {
   #controllers: readonly Controller[] = [];
   #election: Election | undefined;
   #unsubscribe: readonly (() => void)[] = [];
+  #events: EventRecorder | undefined;
   #timers: NodeJS.Timeout[] = [];
   #ready = false;
   #presetSet: PresetSet | undefined;
@@ -148,10 +155,19 @@ class RunningOperator implements Operator {
   async close(): Promise<void> {
     this.#stop.abort();
     for (const timer of this.#timers) clearTimeout(timer);
-    await this.#closeControllers();
+    await this.#closeWithin();
+    await Promise.race([this.#events?.flush(), pause(LAST_EVENTS_MS, undefined, { ref: false })]);
     await this.#election?.close();
     await this.#webhooks?.close();
     await this.#cluster.close();
+  }
+
+  /** Lets passes under way end, but not for longer than it takes until somebody ends this process by force. */
+  async #closeWithin(): Promise<void> {
+    const cut = (): void => this.#cut.abort(new Error("the operator ends"));
+    const timer = setTimeout(cut, LAST_PASSES_MS);
+    await this.#closeControllers();
+    clearTimeout(timer);
   }
 
   async #closeControllers(): Promise<void> {
@@ -234,7 +250,7 @@ class RunningOperator implements Operator {
 
   #lead(): void {
     const { client, identity, settings, logger, clock, metrics } = this.#options;
-    if (identity === undefined) return this.#reconcile();
+    if (identity === undefined) return this.#reconcile(this.#cut.signal);
     const lease = { namespace: settings.systemNamespace, name: LEASE };
     this.#election = startElection(client, {
       lease,
@@ -243,16 +259,24 @@ class RunningOperator implements Operator {
       clock,
       metrics: metrics?.election,
       onLead: (signal) => {
-        this.#reconcile();
+        this.#reconcile(AbortSignal.any([signal, this.#cut.signal]));
         signal.addEventListener("abort", () => void this.#closeControllers(), { once: true });
       },
     });
   }
 
-  #reconcile(): void {
-    const { client, settings, presets, logger, metrics, clock } = this.#options;
+  /** Starts the controllers, which write until `signal` aborts or the lead is overdue. */
+  #reconcile(signal: AbortSignal): void {
+    const { settings, presets, logger, metrics, clock } = this.#options;
+    const holds = (): boolean => this.#election?.leading !== false;
+    const client = fencedClient(this.#options.client, { signal, holds });
     const dependencies = new Dependencies();
-    const events = createEventRecorder(client, { component: COMPONENT, logger });
+    const events = createEventRecorder(this.#options.client, {
+      component: COMPONENT,
+      logger,
+      metrics: metrics?.events,
+    });
+    this.#events = events;
     const reconciler = new ServiceReconciler({
       client,
       cluster: this.#cluster,
@@ -272,8 +296,8 @@ class RunningOperator implements Operator {
       ...(metrics === undefined ? {} : { metrics: metrics.controllers }),
       ...(clock === undefined ? {} : { clock }),
     });
-    this.#controllers = [controller, this.#reconcileConfigs(events)];
-    void this.#migrate();
+    this.#controllers = [controller, this.#reconcileConfigs(client, events)];
+    void this.#migrate(client, signal);
     this.#unsubscribe = [
       this.#cluster.subscribe((resource, change, isEcho) => {
         if (isEcho) return;
@@ -288,8 +312,8 @@ class RunningOperator implements Operator {
   }
 
   /** Tells in configs who uses them, beginning with all that are there. */
-  #reconcileConfigs(events: EventRecorder): Controller {
-    const { client, settings, logger, metrics, clock } = this.#options;
+  #reconcileConfigs(client: KubeClient, events: EventRecorder): Controller {
+    const { settings, logger, metrics, clock } = this.#options;
     const cluster = this.#cluster;
     const isPreset = ({ namespace, name }: ObjectKey): boolean =>
       namespace === settings.systemNamespace && this.#isPreset(name);
@@ -308,9 +332,9 @@ class RunningOperator implements Operator {
   }
 
   /** Has objects of former versions stored in the present one; tried again later where it fails. */
-  async #migrate(): Promise<void> {
-    const { client, logger } = this.#options;
-    const { signal } = this.#stop;
+  async #migrate(client: KubeClient, lead: AbortSignal): Promise<void> {
+    const { logger } = this.#options;
+    const signal = AbortSignal.any([lead, this.#stop.signal]);
     for (const resource of OWN_KINDS)
       try {
         const { rewritten, dropped } = await migrateStorage(client, resource, { fieldManager: FIELD_MANAGER, signal });
@@ -318,7 +342,7 @@ class RunningOperator implements Operator {
       } catch (error) {
         if (signal.aborted) return;
         logger.warn("migrating storage failed; trying again", { kind: resource.kind, error: describeError(error) });
-        this.#timers.push(setTimeout(() => void this.#migrate(), MIGRATION_RETRY_MS).unref());
+        this.#timers.push(setTimeout(() => void this.#migrate(client, lead), MIGRATION_RETRY_MS).unref());
         return;
       }
   }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import { silentLogger } from "../telemetry/log.ts";
 import type { Patch } from "./client.ts";
-import { createEventRecorder } from "./events.ts";
+import { createMetricsRegistry } from "../telemetry/metrics.ts";
+import { createEventMetrics, createEventRecorder } from "./events.ts";
 import { KubeError, type KubeObject } from "./types.ts";
 
 const SERVICE: KubeObject = {
@@ -60,7 +61,7 @@ describe("event recorder", () => {
     for (const message of ["x", "x", "y", "x"]) events.record(SERVICE, "Normal", "Created", message);
     await events.flush();
     expect(store.created.length).toBe(2);
-    expect(store.patches.map(({ body }) => (body as { count: number }).count)).toEqual([2, 3]);
+    expect(store.patches.map(({ body }) => (body as { count: number }).count)).toEqual([3]);
   });
 
   test("an Event that has expired on the server is written anew", async () => {
@@ -74,17 +75,56 @@ describe("event recorder", () => {
     expect(store.created.length).toBe(2);
   });
 
-  test("a refused Event harms nobody, a flood is cut off, a long message is shortened", async () => {
+  test("repetitions that come while one waits are counted with it, from the first to the last", async () => {
     const store = new EventStore();
-    const events = record(store);
+    let time = Date.UTC(2026, 0, 1);
+    const options = { component: "operator", logger: silentLogger, now: () => (time += 1000) };
+    const events = createEventRecorder(store, options);
+    for (const message of ["first", "x", "x", "x"]) events.record(SERVICE, "Normal", "Created", message);
+    await events.flush();
+    const [, second] = store.created;
+    const times = { firstTimestamp: "2026-01-01T00:00:02Z", lastTimestamp: "2026-01-01T00:00:04Z" };
+    expect(second).toMatchObject({ message: "x", count: 3, ...times });
+    expect(store.patches).toEqual([]);
+  });
+
+  test("a start of thousands of services loses nothing; of more Events the oldest Normal ones go, and it is told once", async () => {
+    const store = new EventStore();
+    const registry = createMetricsRegistry();
+    const logs: unknown[] = [];
+    const logger = { ...silentLogger, warn: (...line: unknown[]) => void logs.push(line) };
+    const events = createEventRecorder(store, { component: "o", logger, metrics: createEventMetrics(registry) });
+    for (let index = 0; index < 5000; index++) events.record(SERVICE, "Normal", "Created", `c${index}`);
+    for (let index = 0; index < 6000; index++) events.record(SERVICE, "Warning", "Failed", `w${index}`);
+    await events.flush();
+    const messages = store.created.map((event) => String(event["message"]));
+    expect(messages.filter((message) => message.startsWith("w"))).toHaveLength(6000);
+    // The first was on its way already.
+    expect(messages.slice(0, 2)).toEqual(["c0", "w0"]);
+    expect(messages.filter((message) => message.startsWith("c"))[1]).toBe("c1000");
+    expect(messages).toHaveLength(10_001);
+    expect(logs).toEqual([["Events not written", { normal: 999, warning: 0, error: expect.any(String) }]]);
+    expect(await registry.render()).toContain('llmisvc_events_lost_total{type="Normal"} 999');
+  });
+
+  test("a refused Event harms nobody, a long message is shortened, and what refuses all is told once", async () => {
+    const store = new EventStore();
+    const logs: unknown[] = [];
+    const logger = { ...silentLogger, warn: (...line: unknown[]) => void logs.push(line) };
+    const events = createEventRecorder(store, { component: "operator", logger, now: () => 0 });
     store.refusal = new KubeError({ code: 403, reason: "Forbidden", message: "no" });
     events.record(SERVICE, "Normal", "Created", "x");
     await events.flush();
     store.refusal = undefined;
-    for (let count = 0; count < 5000; count++)
-      events.record(SERVICE, "Normal", "Created", `${count} ${"x".repeat(2000)}`);
+    events.record(SERVICE, "Normal", "Created", "x".repeat(2000));
     await events.flush();
-    expect(store.created.length).toBe(1000);
     expect(store.created[0]?.["message"]).toHaveLength(1024);
+    store.refusal = new KubeError({ code: 500, reason: "InternalError", message: "down" });
+    for (let count = 0; count < 100; count++) events.record(SERVICE, "Warning", "Failed", String(count));
+    await events.flush();
+    expect(logs).toMatchObject([
+      ["Events not written", { normal: 1 }],
+      ["Events not written", { warning: 100 }],
+    ]);
   });
 });

@@ -7,10 +7,14 @@ import { KubeError, type KubeObject } from "./types.ts";
 const LEASE = { namespace: "n", name: "operator" };
 const refused = (reason: string): KubeError => new KubeError({ code: 409, reason, message: reason });
 
+const aborted = (signal: AbortSignal | undefined): Promise<never> =>
+  new Promise((_resolve, reject) => signal?.addEventListener("abort", () => reject(refused("aborted"))));
+
 /** One Lease as the API server keeps it; it can refuse or hang. */
 class LeaseStore {
   lease: KubeObject | undefined;
-  mode: "up" | "down" | "hanging" = "up";
+  /** `mute`: writes are done and never answered. */
+  mode: "up" | "down" | "hanging" | "mute" = "up";
   #version = 0;
 
   async find(_resource: unknown, _key: unknown, options?: { signal?: AbortSignal | undefined }) {
@@ -18,10 +22,12 @@ class LeaseStore {
     return this.lease;
   }
 
-  async create(object: KubeObject): Promise<KubeObject> {
+  async create(object: KubeObject, options?: { signal?: AbortSignal | undefined }): Promise<KubeObject> {
     await this.#gate(undefined);
     if (this.lease !== undefined) throw refused("AlreadyExists");
-    return this.#store(object);
+    const stored = this.#store(object);
+    if (this.mode === "mute") await aborted(options?.signal);
+    return stored;
   }
 
   async update(object: KubeObject): Promise<KubeObject> {
@@ -41,8 +47,7 @@ class LeaseStore {
 
   async #gate(signal: AbortSignal | undefined): Promise<void> {
     if (this.mode === "down") throw new KubeError({ code: 0, reason: "ConnectionFailed", message: "down" });
-    if (this.mode === "hanging")
-      await new Promise((_resolve, reject) => signal?.addEventListener("abort", () => reject(refused("aborted"))));
+    if (this.mode === "hanging") await aborted(signal);
   }
 }
 
@@ -113,6 +118,35 @@ describe("leader election", () => {
     await clock.advance(20_000);
     expect([election.leading, leads.length]).toEqual([true, 2]);
     await election.close();
+  });
+
+  test("a process that was stopped for longer than its lead knows it before any timer has told", async () => {
+    const [store, clock] = [new LeaseStore(), new ManualClock()];
+    let stoppedMs = 0;
+    const stopped = Object.assign(Object.create(clock) as ManualClock, {
+      now: () => clock.now() + stoppedMs,
+      after: (ms: number, call: () => void) => clock.after(ms, call),
+      random: () => clock.random(),
+    });
+    const { election, leads } = candidate(store, stopped, "a");
+    await clock.advance(0);
+    expect(election.leading).toBe(true);
+    stoppedMs = 20_000;
+    expect([election.leading, leads[0]?.aborted]).toEqual([false, false]);
+    await clock.advance(2_000);
+    expect(election.leading).toBe(true);
+    await election.close();
+  });
+
+  test("a claim that the server took and did not answer is given back", async () => {
+    const [store, clock] = [new LeaseStore(), new ManualClock()];
+    store.mode = "mute";
+    const { election } = candidate(store, clock, "a");
+    await clock.advance(0);
+    expect([election.leading, store.spec["holderIdentity"]]).toEqual([false, "a"]);
+    store.mode = "up";
+    await election.close();
+    expect(store.spec["holderIdentity"]).toBe("");
   });
 
   test("a leader that is replaced by force steps down at once", async () => {

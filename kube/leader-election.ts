@@ -71,6 +71,10 @@ class Candidate implements Election {
   readonly #stop = new AbortController();
   readonly #loop: Promise<void>;
   #lead: AbortController | undefined;
+  /** When the lead is overdue, on the local clock: a process that was stopped knows before its timers do. */
+  #leadsUntil = 0;
+  /** Whether a claim may have reached the server without an answer. */
+  #claiming = false;
   #cancelFence = (): void => {};
   /** The record last seen, and when it last changed on the local clock: expiry never compares clocks of two machines. */
   #seen: { readonly record: string; readonly atMs: number } | undefined;
@@ -84,17 +88,27 @@ class Candidate implements Election {
   }
 
   get leading(): boolean {
-    return this.#lead !== undefined;
+    return this.#lead !== undefined && this.#clock.now() < this.#leadsUntil;
   }
 
   async close(): Promise<void> {
     this.#stop.abort(new Error("the election was closed"));
     await this.#loop;
-    if (!this.leading) return;
-    this.#lose("shutting down");
-    await this.#within(RELEASE_MS, (signal) => this.#release(signal)).catch((error: unknown) =>
+    if (this.#lead !== undefined) this.#lose("shutting down");
+    else if (!this.#claiming) return;
+    await this.#within(RELEASE_MS, (signal) => this.#releaseSurely(signal)).catch((error: unknown) =>
       this.#warn("Lease not released", error),
     );
+  }
+
+  /** A renewal that was cut off may still arrive in between. */
+  async #releaseSurely(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#release(signal);
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+      await this.#release(signal);
+    }
   }
 
   async #run(): Promise<void> {
@@ -112,7 +126,7 @@ class Candidate implements Election {
     try {
       const held = await this.#within(RENEW_DEADLINE_MS, (signal) => this.#hold(AbortSignal.any([signal, stop])));
       if (held) this.#won(startedAt);
-      else if (this.leading) this.#lose("another candidate holds the Lease");
+      else if (this.#lead !== undefined) this.#lose("another candidate holds the Lease");
     } catch (error) {
       if (!stop.aborted && !isConflict(error) && !isAlreadyExists(error)) this.#warn("Lease not renewed", error);
     }
@@ -133,8 +147,10 @@ class Candidate implements Election {
     const lease = await this.#client.find(KINDS.Lease, this.#options.lease, { signal });
     if (lease !== undefined && !this.#mayTake(lease)) return false;
     const record = this.#object(this.#claim(specOf(lease)), lease);
+    this.#claiming = true;
     if (lease === undefined) await this.#client.create(record, { signal });
     else await this.#client.update(record, { signal });
+    this.#claiming = false;
     return true;
   }
 
@@ -178,8 +194,10 @@ class Candidate implements Election {
   /** Counts the time to renew from the start of the round, since the server may have written at once. */
   #won(startedAt: number): void {
     this.#cancelFence();
-    const leftMs = startedAt + RENEW_DEADLINE_MS - this.#clock.now();
-    this.#cancelFence = this.#clock.after(leftMs, () => this.#lose("the Lease could not be renewed in time"));
+    this.#leadsUntil = startedAt + RENEW_DEADLINE_MS;
+    this.#cancelFence = this.#clock.after(this.#leadsUntil - this.#clock.now(), () =>
+      this.#lose("the Lease could not be renewed in time"),
+    );
     if (this.#lead !== undefined) return;
     this.#lead = new AbortController();
     this.#show(1);

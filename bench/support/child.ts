@@ -49,7 +49,10 @@ export function startNode(args: readonly string[], env: Readonly<Record<string, 
       }),
     stop: async () => {
       process_.kill("SIGTERM");
-      const timer = setTimeout(() => process_.kill("SIGKILL"), 15_000);
+      const timer = setTimeout(() => {
+        console.error(`${args.join(" ")} is there 15 s after SIGTERM: SIGKILL`);
+        process_.kill("SIGKILL");
+      }, 15_000);
       await closed;
       clearTimeout(timer);
     },

@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import { randomUUID } from "node:crypto";
 import { setFlagsFromString } from "node:v8";
 import { DEFAULT_PRESET_PREFIX } from "../../controllers/composition/presets.ts";
-import { startOperator } from "../../controllers/operator.ts";
+import { type Operator, startOperator } from "../../controllers/operator.ts";
 import { createOperatorMetrics } from "../../controllers/operator-metrics.ts";
 import { countAnswers, createKubeClient, loadKubeConfig } from "../../kube/http-client.ts";
 import { createLogger, describeError } from "../../telemetry/log.ts";
@@ -12,6 +12,8 @@ import { OPERATOR_USAGE, parseOperatorFlags } from "./options.ts";
 
 // V8 lets a heap grow fourfold before it collects all of it; the operator's caches live long, and memory is what it is short of.
 setFlagsFromString("--heap-growing-percent=40");
+/** Less than what kubelets and process managers wait before they kill. */
+const SHUTDOWN_MS = 14_000;
 
 const { options, errors, help } = parseOperatorFlags(process.argv.slice(2), process.env);
 const logger = createLogger({ name: "operator", verbosity: options.verbosity, format: options.logFormat });
@@ -35,9 +37,26 @@ const health = await startHealthServer(options.health, {
   profiling: options.profiling,
 });
 
+let operator: Operator | undefined;
+// From the start: the first process of a container gets no signal that it does not ask for.
+const stop = async (signal: NodeJS.Signals): Promise<void> => {
+  logger.info("shutting down", { signal });
+  const forced = setTimeout(() => {
+    logger.error("shutting down takes too long", { limitMs: SHUTDOWN_MS });
+    logger.flush();
+    process.exit(1);
+  }, SHUTDOWN_MS);
+  await operator?.close();
+  await health.close();
+  clearTimeout(forced);
+  logger.flush();
+  process.exit(0);
+};
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void stop(signal));
+
 try {
   const client = createKubeClient(await loadKubeConfig(), { onAnswer: countAnswers(registry) });
-  const operator = await startOperator({
+  const started = await startOperator({
     client,
     settings: options.settings,
     presets: { prefix: options.presetPrefix ?? DEFAULT_PRESET_PREFIX, pinned: options.pinned },
@@ -48,16 +67,9 @@ try {
     logger,
     metrics: createOperatorMetrics(registry),
   });
-  ready = () => operator.ready;
+  operator = started;
+  ready = () => started.ready;
   logger.info("operator started", { namespace: options.settings.systemNamespace, webhooks: options.webhook.port });
-  const stop = async (): Promise<void> => {
-    logger.info("shutting down");
-    await operator.close();
-    await health.close();
-    logger.flush();
-    process.exit(0);
-  };
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void stop());
 } catch (error) {
   logger.error("operator cannot start", { error: describeError(error) });
   logger.flush();
