@@ -46,7 +46,7 @@ export async function runChurn({ seconds, endpoints, rate, schedulers }: ChurnOp
       await Promise.all(processes.map(({ child }) => child.stop()));
     });
     for (let i = 0; i < schedulers; i++) processes.push(await startScheduler(bundle, fleet));
-    await untilRead(processes, endpoints);
+    await Promise.all(processes.map((scheduler) => scheduler.hasScraped(endpoints)));
     fleet.churn(1000);
     const addresses = processes.map(({ address }) => address);
     await loadChurning(fleet, addresses, rate, Math.min(SETTLE_SECONDS, seconds / 4));
@@ -66,15 +66,6 @@ export async function runChurn({ seconds, endpoints, rate, schedulers }: ChurnOp
   } finally {
     for (const close of closers) await close();
   }
-}
-
-async function untilRead(processes: readonly SchedulerProcess[], endpoints: number): Promise<void> {
-  for (let left = 200; left > 0; left--) {
-    const read = await Promise.all(processes.map((scheduler) => scheduler.scraped()));
-    if (read.every((count) => count === endpoints)) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error("not all endpoints were read within 20 s");
 }
 
 const quantile = (sorted: Float64Array, share: number): string =>

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { customResourceDefinitions } from "../crds/definitions.ts";
 import { foreignDefinitions } from "../crds/foreign.ts";
 import { bundle } from "../images/bundle.ts";
@@ -9,14 +10,16 @@ import type { KubeClient } from "../kube/client.ts";
 import { createKubeClient, loadKubeConfig } from "../kube/http-client.ts";
 import { type ObjectChange, startReflector } from "../kube/reflector.ts";
 import { KINDS, type Resource } from "../kube/resources.ts";
-import { type KubeObject, isAlreadyExists, keyOf } from "../kube/types.ts";
+import { type KubeObject, keyOf } from "../kube/types.ts";
+import { untilStill } from "../playground/until.ts";
+import { SYSTEM_NAMESPACE } from "../test/composition.ts";
+import { createGateway, createNamespaces, createOnce, publishWebhooks } from "../test/installation.ts";
 import { type Bench, printTable, readOptions } from "./support/bench.ts";
 import { type Child, jsonLine, startNode } from "./support/child.ts";
 import { usageOf } from "./support/process-usage.ts";
 import { type BenchServer, inNetwork, repeatInNetwork, startRealServer } from "./support/real-server.ts";
 
 const API_SERVER = new URL("support/api-server.ts", import.meta.url).pathname;
-const SYSTEM_NAMESPACE = "kserve";
 const FIELD_MANAGER = "bench";
 const NAMESPACES = 50;
 const PARALLEL = 16;
@@ -43,8 +46,6 @@ const SHAPES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   plain: { replicas: 1, model: MODEL },
 };
 
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
   const rest = items.values();
   const worker = async (): Promise<void> => {
@@ -68,43 +69,13 @@ const serviceKey = (index: number): { namespace: string; name: string } => ({
 
 /** Definitions, namespaces and the Gateway: what a cluster has before the operator comes. */
 async function prepare(client: KubeClient): Promise<void> {
-  const create = async (object: KubeObject): Promise<void> => {
-    await client.create(object, { fieldManager: FIELD_MANAGER }).catch((error: unknown) => {
-      if (!isAlreadyExists(error)) throw error;
-    });
-  };
   for (const definition of [...foreignDefinitions(), ...customResourceDefinitions()])
-    await create(definition as unknown as KubeObject);
-  const namespaces = [SYSTEM_NAMESPACE, ...Array.from({ length: NAMESPACES }, (_, index) => `bench-${index}`)];
-  for (const name of namespaces) {
-    await create({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
-    await create({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace: name } });
-  }
-  const key = { namespace: SYSTEM_NAMESPACE, name: "kserve-ingress-gateway" };
-  const { apiVersion, kind } = KINDS.Gateway;
-  const listeners = [{ name: "http", protocol: "HTTP", port: 80, allowedRoutes: { namespaces: { from: "All" } } }];
-  await create({ apiVersion, kind, metadata: key, spec: { gatewayClassName: "bench", listeners } });
-  const status = { addresses: [{ type: "IPAddress", value: "203.0.113.10" }] };
-  await client.patch(KINDS.Gateway, key, { type: "merge", body: { status } }, { subresource: "status" });
-}
-
-/** Where the API server finds the operator's webhooks: the Service of an installation, with the operator's address behind it. */
-async function publishWebhooks(client: KubeClient, address: string, port: number): Promise<void> {
-  const name = "llmisvc-webhook-server-service";
-  const metadata = { name, namespace: SYSTEM_NAMESPACE };
-  const ports = [{ name: "https", port: 443, targetPort: port, protocol: "TCP" }];
-  const options = { fieldManager: FIELD_MANAGER, force: true };
-  await client.apply({ apiVersion: "v1", kind: "Service", metadata, spec: { ports } }, options);
-  const labels = { "kubernetes.io/service-name": name };
-  const slice = {
-    apiVersion: "discovery.k8s.io/v1",
-    kind: "EndpointSlice",
-    metadata: { ...metadata, labels },
-    addressType: "IPv4",
-    endpoints: [{ addresses: [address], conditions: { ready: true } }],
-    ports: [{ name: "https", port, protocol: "TCP" }],
-  };
-  await client.apply(slice, options);
+    await createOnce(client, definition as unknown as KubeObject);
+  await createNamespaces(
+    client,
+    Array.from({ length: NAMESPACES }, (_, index) => `bench-${index}`),
+  );
+  await createGateway(client);
 }
 
 /** Counts objects of a kind that satisfy a condition, as a watch shows them. */
@@ -197,11 +168,13 @@ interface Setup extends Pick<BenchServer, "kubeconfig" | "address" | "cpu"> {
   readonly client: KubeClient;
   /** The operator as images have it. */
   readonly program: string;
+  /** API server, as the option names it. */
+  readonly server: string;
 }
 
-async function startOperator({ client, kubeconfig, address, program }: Setup): Promise<Operator> {
+async function startOperator({ client, kubeconfig, address, program, server }: Setup): Promise<Operator> {
   const [health, webhooks] = [await freePort(), await freePort()];
-  await publishWebhooks(client, address, webhooks);
+  await publishWebhooks(client, { host: address, port: webhooks, server });
   const args = [
     `--webhook-port=${webhooks}`,
     `--health-probe-addr=127.0.0.1:${health}`,
@@ -226,16 +199,8 @@ const nodeArguments = (variable: string): string[] =>
 
 /** Waits until the operator sent nothing for two seconds; returns when it sent its last request. */
 async function quiet({ health }: Operator, limitMs: number): Promise<number> {
-  const end = performance.now() + limitMs;
-  let last = -1;
-  let since = performance.now();
-  while (performance.now() < end) {
-    const total = await requestsOf(health).then(sum, () => -1);
-    if (total !== last) [last, since] = [total, performance.now()];
-    else if (total >= 0 && performance.now() - since > 2_000) return since;
-    await sleep(100);
-  }
-  throw new Error(`the operator is not quiet after ${limitMs} ms`);
+  const read = (): Promise<number | undefined> => requestsOf(health).then(sum, () => undefined);
+  return (await untilStill("silence of the operator", 2_000, read, { timeoutMs: limitMs, pollMs: 100 })).sinceMs;
 }
 
 /** Objects that services own. */
@@ -305,7 +270,7 @@ async function measure(setup: Setup, options: { services: number; edits: number;
     rows.push(["RSS after the cold reconcile", `${usageOf(pid).rssMiB.toFixed(0)} MiB`]);
     say(rows.map((row) => row.join(" ")).join("; "));
     const [before, usage] = [await requestsOf(operator.health), usageOf(pid)];
-    await sleep(REST_MS);
+    await pause(REST_MS);
     rows.push([`at rest, ${seconds(REST_MS)}: requests`, describe(before, await requestsOf(operator.health))]);
     rows.push(["at rest: CPU", `${(usageOf(pid).cpuSeconds - usage.cpuSeconds).toFixed(2)} s`]);
     const times = await edits(client, options.services, options.edits);
@@ -369,7 +334,7 @@ const bench: Bench = {
       const image = join(folder, "image");
       await bundle(image);
       const program = join(image, "app/cmd/operator/main.mjs");
-      await measure({ client, program, ...server }, options);
+      await measure({ client, program, ...server, server: given.server }, options);
       client.close();
     } finally {
       await server.close();

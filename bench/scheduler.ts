@@ -67,7 +67,7 @@ export default {
       const bundle = await bundleScheduler(folder, profiled);
       const scheduler = await startScheduler(bundle, fleet, { tls: options.tls === "true", nodeFlags });
       closers.unshift(() => scheduler.child.stop());
-      await untilScraped(scheduler, fleet);
+      await scheduler.hasScraped(fleet.endpoints.size);
       describe(version, fleet, scheduler);
       await measure(scheduler, fleet, folder, options);
       if (!profiled) return;
@@ -93,14 +93,6 @@ function describe(h2load: string, { endpoints, metricsPage }: Fleet, { certifica
     `load: ${BODIES} distinct chat bodies for each size, every eight share their first half; request headers and body in ` +
       `messages of at most 16 KB; ${CONNECTIONS} connections × ${STREAMS} streams, closed loop`,
   );
-}
-
-async function untilScraped(scheduler: SchedulerProcess, { endpoints }: Fleet): Promise<void> {
-  for (let left = 200; left > 0; left--) {
-    if ((await scheduler.scraped()) === endpoints.size) return;
-    await pause(100);
-  }
-  throw new Error(`only ${await scheduler.scraped()} of ${endpoints.size} endpoints were scraped within 20 s`);
 }
 
 async function measure(

@@ -6,7 +6,7 @@ import { type KubeObject, isNotFound } from "../kube/types.ts";
 import { parseYamlDocuments } from "../kube/yaml.ts";
 import { type Fields, field, recordAt, recordsAt, textAt } from "./fields.ts";
 import { type Playground, type StartProgress, readyPods } from "./playground.ts";
-import { waitFor } from "./wait.ts";
+import { until } from "./until.ts";
 
 const READY_MS = 60_000;
 const DECISION_MS = 5_000;
@@ -67,17 +67,21 @@ async function whenReady(playground: Playground, service: KubeObject, progress: 
   const { client } = playground;
   const { namespace = "default", name } = service.metadata;
   let last = "";
-  const found = await waitFor(READY_MS, `LLMInferenceService ${namespace}/${name} Ready`, async () => {
-    const current = await client.get(KINDS.LLMInferenceService, { namespace, name });
-    const conditions = recordsAt(current, "status", "conditions");
-    const ready = conditions.find((condition) => condition["type"] === "Ready");
-    const observed = field(current, "status", "observedGeneration") === current.metadata.generation;
-    if (ready?.["status"] === "True" && observed && isCurrent(current, playground.gatewayPort)) return current;
-    last = `${textAt(ready, "reason") ?? "not yet reconciled"} ${textAt(ready, "message") ?? ""}`.trim();
-    const pods = await readyPods(client, namespace, `app.kubernetes.io/name=${name}`);
-    progress.running(name, `${pods} pods ready; ${last}`);
-    return undefined;
-  }).catch((error: unknown) => {
+  const found = await until(
+    `LLMInferenceService ${namespace}/${name} Ready`,
+    async () => {
+      const current = await client.get(KINDS.LLMInferenceService, { namespace, name });
+      const conditions = recordsAt(current, "status", "conditions");
+      const ready = conditions.find((condition) => condition["type"] === "Ready");
+      const observed = field(current, "status", "observedGeneration") === current.metadata.generation;
+      if (ready?.["status"] === "True" && observed && isCurrent(current, playground.gatewayPort)) return current;
+      last = `${textAt(ready, "reason") ?? "not yet reconciled"} ${textAt(ready, "message") ?? ""}`.trim();
+      const pods = await readyPods(client, namespace, `app.kubernetes.io/name=${name}`);
+      progress.running(name, `${pods} pods ready; ${last}`);
+      return undefined;
+    },
+    { timeoutMs: READY_MS },
+  ).catch((error: unknown) => {
     throw new Error(`${name} did not become Ready; its last state: ${last}`, { cause: error });
   });
   progress.done(name, `Ready at ${textAt(found, "status", "url") ?? "no URL"}`);
@@ -116,13 +120,17 @@ async function decisionOf(playground: Playground, service: KubeObject, requestId
   const labelSelector = `app.kubernetes.io/name=${name},app.kubernetes.io/component=llminferenceservice-scheduler`;
   const { items } = await playground.client.list(KINDS.Pod, { namespace, labelSelector });
   if (items.length === 0) return "no scheduler: the Service chose";
-  const line = await waitFor(DECISION_MS, "the decision in the scheduler's log", async () => {
-    for (const pod of items) {
-      const found = await logLine(playground, namespace, pod.metadata.name, requestId);
-      if (found !== undefined) return found;
-    }
-    return undefined;
-  }).catch(() => undefined);
+  const line = await until(
+    "the decision in the scheduler's log",
+    async () => {
+      for (const pod of items) {
+        const found = await logLine(playground, namespace, pod.metadata.name, requestId);
+        if (found !== undefined) return found;
+      }
+      return undefined;
+    },
+    { timeoutMs: DECISION_MS },
+  ).catch(() => undefined);
   return line === undefined ? "the scheduler logged no decision (verbosity below 4)" : explain(line);
 }
 

@@ -14,10 +14,10 @@ import { createGateway } from "./gateway/gateway.ts";
 import { OPERATOR_DEPLOYMENT, operatorObjects } from "./operator-objects.ts";
 import type { Entries } from "./pods/images.ts";
 import { createPodRunner } from "./pods/runner.ts";
-import { waitFor } from "./wait.ts";
+import { until } from "./until.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
-const OPERATOR_START_MS = 60_000;
+const OPERATOR_PATIENCE = { timeoutMs: 60_000 };
 
 /** Programs of this checkout that containers run as. */
 export const PROGRAMS: Entries = {
@@ -153,21 +153,29 @@ async function applyStatus(client: KubeClient, object: KubeObject, status: Reado
 async function operatorReady(client: KubeClient, progress: StartProgress): Promise<void> {
   const key = { namespace: SYSTEM_NAMESPACE, name: OPERATOR_DEPLOYMENT };
   progress.running("operator", "starting");
-  await waitFor(OPERATOR_START_MS, `Deployment ${OPERATOR_DEPLOYMENT} available`, async () => {
-    const deployment = await client.get(KINDS.Deployment, key);
-    const current = numberAt(deployment, "status", "observedGeneration") === deployment.metadata.generation;
-    return current && (numberAt(deployment, "status", "readyReplicas") ?? 0) > 0 ? true : undefined;
-  });
-  await waitFor(OPERATOR_START_MS, "the operator's webhooks and presets", async () => {
-    const webhooks = await client.find(KINDS.ValidatingWebhookConfiguration, {
-      name: "llminferenceserviceconfig.serving.kserve.io",
-    });
-    const definition = await client.get(KINDS.CustomResourceDefinition, {
-      name: "llminferenceserviceconfigs.serving.kserve.io",
-    });
-    return webhooks !== undefined && field(definition, "spec", "conversion", "webhook") !== undefined;
-  });
-  await waitFor(OPERATOR_START_MS, "an answer of the operator's webhooks", () => webhooksAnswer(client));
+  await until(
+    `Deployment ${OPERATOR_DEPLOYMENT} available`,
+    async () => {
+      const deployment = await client.get(KINDS.Deployment, key);
+      const current = numberAt(deployment, "status", "observedGeneration") === deployment.metadata.generation;
+      return current && (numberAt(deployment, "status", "readyReplicas") ?? 0) > 0;
+    },
+    OPERATOR_PATIENCE,
+  );
+  await until(
+    "the operator's webhooks and presets",
+    async () => {
+      const webhooks = await client.find(KINDS.ValidatingWebhookConfiguration, {
+        name: "llminferenceserviceconfig.serving.kserve.io",
+      });
+      const definition = await client.get(KINDS.CustomResourceDefinition, {
+        name: "llminferenceserviceconfigs.serving.kserve.io",
+      });
+      return webhooks !== undefined && field(definition, "spec", "conversion", "webhook") !== undefined;
+    },
+    OPERATOR_PATIENCE,
+  );
+  await until("an answer of the operator's webhooks", () => webhooksAnswer(client), OPERATOR_PATIENCE);
   progress.done("operator", `Deployment ${SYSTEM_NAMESPACE}/${OPERATOR_DEPLOYMENT}`);
 }
 

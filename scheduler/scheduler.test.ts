@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "@jest/globals";
-import { listenOnLoopback } from "../test/loopback.ts";
+import { until } from "../playground/until.ts";
 import { silentLogger } from "../telemetry/log.ts";
 import { createMetricsRegistry } from "../telemetry/metrics.ts";
+import { listenOnLoopback } from "../test/loopback.ts";
 import { parseSchedulerFlags } from "./options.ts";
 import type { EndpointView } from "./datalayer/fleet-report.ts";
 import { PLUGINS } from "./plugins/registry.ts";
@@ -50,7 +51,7 @@ async function schedulerOver(pages: readonly string[], args: readonly string[], 
   closers.push(() => core.close());
   const view = (): readonly EndpointView[] =>
     core.pages.get("/debug/endpoints")?.render(new URLSearchParams()) as readonly EndpointView[];
-  while (view().some(({ ageMs }) => ageMs === null)) await new Promise((resolve) => setTimeout(resolve, 10));
+  await until("all metrics read", () => view().every(({ ageMs }) => ageMs !== null), { pollMs: 10 });
   return { core, metrics, view };
 }
 

@@ -2,9 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { at, sameJson } from "../crds/json.ts";
 import type { Json, JsonObject } from "../crds/schema/types.ts";
 import { KINDS } from "../kube/resources.ts";
-import { type OperatorBed, ownedObjects, startBed } from "./operator-bed.ts";
+import { type OperatorBed, startBed } from "./operator-bed.ts";
+import { ownedObjects } from "./owned-objects.ts";
 import { SHAPES } from "./service-shapes.ts";
-import { until } from "./until.ts";
+import { until } from "../playground/until.ts";
 
 const NAMESPACE = "ns-lived";
 const FRESH = "ns-fresh";

@@ -8,14 +8,13 @@ import { type Clock, systemClock } from "../kube/clock.ts";
 import { type HttpKubeClient, createKubeClient } from "../kube/http-client.ts";
 import type { ClusterAccess } from "../kube/http-transport.ts";
 import { KINDS, type Resource } from "../kube/resources.ts";
-import { type KubeObject, isAlreadyExists, isNotFound, keyOf } from "../kube/types.ts";
+import type { KubeObject } from "../kube/types.ts";
+import { until, untilStill } from "../playground/until.ts";
 import { silentLogger } from "../telemetry/log.ts";
 import { type BedServer, SERVER, startBedServer } from "./bed-server.ts";
 import { referenceDefinitions } from "./cluster/definitions.ts";
 import { SYSTEM_NAMESPACE } from "./composition.ts";
-
-const FIELD_MANAGER = "test";
-const GATEWAY = "kserve-ingress-gateway";
+import { createGateway, createNamespaces, publishWebhooks } from "./installation.ts";
 
 type OnAnswer = (method: string, path: string, status: number) => void;
 
@@ -63,26 +62,6 @@ export interface OperatorBed {
   close(): Promise<void>;
 }
 
-/** Kinds of which objects are compared. */
-const COMPARED: readonly Resource[] = [
-  KINDS.LLMInferenceService,
-  KINDS.HTTPRoute,
-  KINDS.InferencePool,
-  KINDS.InferencePoolV1Alpha2,
-  KINDS.Deployment,
-  KINDS.LeaderWorkerSet,
-  KINDS.ResourceClaimTemplate,
-  KINDS.HorizontalPodAutoscaler,
-  KINDS.ScaledObject,
-  KINDS.PodDisruptionBudget,
-  KINDS.Service,
-  KINDS.RoleBinding,
-  KINDS.Role,
-  KINDS.ServiceAccount,
-  KINDS.Secret,
-  KINDS.ClusterRoleBinding,
-];
-
 /** What a bed is made of besides namespaces. */
 export interface BedOptions {
   /** Kinds of other projects that are not installed; default none. */
@@ -95,7 +74,8 @@ export async function startBed(namespaces: readonly string[], options: BedOption
   const server = await startBedServer(bedDefinitions().filter((definition) => !without.has(definedKind(definition))));
   const traffic = { answers: 0 };
   const client = createKubeClient(server.access, { onAnswer: () => void traffic.answers++ });
-  await prepare(client, namespaces, without);
+  await createNamespaces(client, namespaces);
+  if (!without.has(KINDS.Gateway.kind)) await createGateway(client);
   return new Bed(server, client, traffic);
 }
 
@@ -103,8 +83,6 @@ export async function startBed(namespaces: readonly string[], options: BedOption
 const HURRIED: Clock = { ...systemClock, after: (delayMs, run) => systemClock.after(delayMs / 100, run) };
 
 const LIMIT_MS = 60_000;
-
-const pauseMs = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** An operator in this process, and the death that awaits it. */
 class MortalOperator implements BedOperator {
@@ -192,6 +170,7 @@ class Bed implements OperatorBed {
   readonly #server: BedServer;
   readonly #traffic: { readonly answers: number };
   readonly #operators = new Set<MortalOperator>();
+  readonly #patience = { timeoutMs: LIMIT_MS, detail: () => JSON.stringify(this.answered.slice(-5)) };
 
   constructor(server: BedServer, client: HttpKubeClient, traffic: { readonly answers: number }) {
     this.#server = server;
@@ -204,36 +183,24 @@ class Bed implements OperatorBed {
     const onAnswer: OnAnswer = (method, path, status) => void this.answered.push({ by, method, path, status });
     const operator = new MortalOperator(this.#server, onAnswer, () => void this.#operators.delete(operator));
     await operator.start(options);
-    await publishWebhooks(this.client, this.#server.host, operator.webhookPort);
+    await publishWebhooks(this.client, { host: this.#server.host, port: operator.webhookPort, server: SERVER });
     this.#operators.add(operator);
     return operator;
   }
 
   async quiet(quietMs = 150): Promise<void> {
-    const deadline = performance.now() + LIMIT_MS;
-    let count = -1;
-    let since = performance.now();
-    while (performance.now() - since < quietMs) {
-      if (performance.now() > deadline) throw this.#restless();
-      if (this.answered.length !== count) [count, since] = [this.answered.length, performance.now()];
-      await pauseMs(10);
-    }
+    await untilStill("silence of operators", quietMs, () => this.answered.length, { ...this.#patience, pollMs: 10 });
   }
 
   async rest(): Promise<void> {
-    const deadline = performance.now() + LIMIT_MS;
     let [count, silent] = [-1, 0];
-    while (silent < this.#server.silentTurns) {
-      if (performance.now() > deadline) throw this.#restless();
+    const isSilent = (): boolean => {
       const now = this.answered.length + this.#traffic.answers;
       const idle = now === count && [...this.#operators].every((operator) => operator.idle);
       [count, silent] = [now, idle ? silent + 1 : 0];
-      await pauseMs(1);
-    }
-  }
-
-  #restless(): Error {
-    return new Error(`no rest: ${JSON.stringify(this.answered.slice(-5))}`);
+      return silent >= this.#server.silentTurns;
+    };
+    await until("rest of operators", isSilent, { ...this.#patience, pollMs: 1 });
   }
 
   async stop(): Promise<void> {
@@ -287,116 +254,4 @@ export function bedDefinitions(): readonly KubeObject[] {
 /** The kind that a definition defines. */
 export function definedKind(definition: KubeObject): string {
   return textAt(asJson(definition), "spec", "names", "kind") ?? "";
-}
-
-async function prepare(
-  client: HttpKubeClient,
-  namespaces: readonly string[],
-  without: ReadonlySet<string>,
-): Promise<void> {
-  const create = async (object: KubeObject): Promise<void> => {
-    await client.create(object, { fieldManager: FIELD_MANAGER }).catch((error: unknown) => {
-      if (!isAlreadyExists(error)) throw error;
-    });
-  };
-  for (const name of [SYSTEM_NAMESPACE, ...namespaces]) {
-    await create({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
-    await create({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace: name } });
-  }
-  if (!without.has(KINDS.Gateway.kind)) await createGateway(client);
-}
-
-/** The default Gateway, with an address. */
-export async function createGateway(client: HttpKubeClient): Promise<void> {
-  const key = { namespace: SYSTEM_NAMESPACE, name: GATEWAY };
-  const listeners = [{ name: "http", protocol: "HTTP", port: 80, allowedRoutes: { namespaces: { from: "All" } } }];
-  const { apiVersion, kind } = KINDS.Gateway;
-  const gateway = { apiVersion, kind, metadata: key, spec: { gatewayClassName: "test", listeners } };
-  await client.create(gateway, { fieldManager: FIELD_MANAGER });
-  const status = { addresses: [{ type: "IPAddress", value: "203.0.113.10" }] };
-  await client.patch(KINDS.Gateway, key, { type: "merge", body: { status } }, { subresource: "status" });
-}
-
-/** The Service of an installation, with this process behind it. */
-async function publishWebhooks(client: HttpKubeClient, host: string, port: number): Promise<void> {
-  const name = "llmisvc-webhook-server-service";
-  const metadata = { name, namespace: SYSTEM_NAMESPACE };
-  const options = { fieldManager: FIELD_MANAGER, force: true };
-  const ports = [{ name: "https", port: 443, targetPort: port, protocol: "TCP" }];
-  await client.apply({ apiVersion: "v1", kind: "Service", metadata, spec: { ports } }, options);
-  const slice = {
-    apiVersion: "discovery.k8s.io/v1",
-    kind: "EndpointSlice",
-    metadata: { ...metadata, labels: { "kubernetes.io/service-name": name } },
-    addressType: "IPv4",
-    endpoints: [{ addresses: [host], conditions: { ready: true } }],
-    ports: [{ name: "https", port, protocol: "TCP" }],
-  };
-  await client.apply(slice, options);
-  if (SERVER !== "older") return;
-  // That release looks for webhooks behind Endpoints, which the controller of endpoints would keep.
-  const subsets = [{ addresses: [{ ip: host }], ports: [{ name: "https", port, protocol: "TCP" }] }];
-  await client.apply({ apiVersion: "v1", kind: "Endpoints", metadata, subsets }, options);
-}
-
-/** Everything in a namespace that services own, without what each creation makes anew; keys are kind and name. */
-export async function ownedObjects(client: HttpKubeClient, namespace: string): Promise<Record<string, unknown>> {
-  const found: Record<string, unknown> = {};
-  for (const resource of COMPARED) {
-    const { items } = await client.list(resource, resource.namespaced ? { namespace } : {}).catch((error: unknown) => {
-      if (isNotFound(error)) return { items: [] };
-      throw error;
-    });
-    for (const object of items)
-      if (isOwned(object) && belongsTo(object, namespace))
-        found[`${object.kind}.${object.apiVersion} ${keyOf(object.metadata)}`] = comparable(object);
-  }
-  return found;
-}
-
-const isOwned = ({ kind, metadata }: KubeObject): boolean =>
-  kind === KINDS.LLMInferenceService.kind || metadata.labels?.["app.kubernetes.io/part-of"] === "llminferenceservice";
-
-const belongsTo = ({ metadata }: KubeObject, namespace: string): boolean =>
-  metadata.namespace === namespace || (metadata.namespace === undefined && metadata.name.startsWith(namespace));
-
-/** Addresses and certificates differ from creation to creation. */
-const UNSTABLE = new Set([
-  "deployment.kubernetes.io/revision",
-  "clusterIP",
-  "clusterIPs",
-  "data",
-  "observedGeneration",
-  "lastTransitionTime",
-]);
-/** What a pod runs as where nothing is said: to say it, and its deprecated spelling, changes nothing. */
-const ACCOUNT = new Set(["serviceAccount", "serviceAccountName"]);
-
-const isEmpty = (value: unknown): boolean =>
-  typeof value === "object" && value !== null && Object.keys(value).length === 0;
-
-/** Whether a field says nothing; an empty list or map is as good as none. */
-const isSilent = (key: string, value: unknown): boolean =>
-  UNSTABLE.has(key) || (key !== "emptyDir" && isEmpty(value)) || (ACCOUNT.has(key) && value === "default");
-
-/** That a service wakes is told until it is awake, which without Deployment controller it never is. */
-const HISTORY = "ScaledToZero";
-
-/** Conditions without those that tell history. */
-function withoutHistory(key: string, value: unknown): unknown {
-  if (key !== "conditions" || !Array.isArray(value)) return value;
-  return (value as { readonly type: string }[]).filter(({ type }) => type !== HISTORY);
-}
-
-/** An object without versions, times, uids of owners, and what the controllers of Kubernetes say of it. */
-function comparable({ metadata, ...all }: KubeObject): unknown {
-  const { status, ...rest } = all;
-  const object = all.kind === KINDS.LLMInferenceService.kind ? { ...rest, status } : rest;
-  const { labels, annotations, finalizers, ownerReferences = [] } = metadata;
-  const owners = ownerReferences.map(({ kind, name }) => `${kind} ${name}`);
-  const text = JSON.stringify(
-    { ...object, metadata: { labels, annotations, finalizers, owners } },
-    (key, value: unknown) => (isSilent(key, value) ? undefined : withoutHistory(key, value)),
-  );
-  return JSON.parse(text);
 }

@@ -1,9 +1,10 @@
 import { COMPONENT_LABEL } from "../controllers/labels.ts";
 import { KINDS } from "../kube/resources.ts";
 import { KubeError, isNotFound } from "../kube/types.ts";
-import { type BedOperator, type OperatorBed, ownedObjects } from "./operator-bed.ts";
+import type { BedOperator, OperatorBed } from "./operator-bed.ts";
+import { ownedObjects } from "./owned-objects.ts";
 import { SHAPES } from "./service-shapes.ts";
-import { until } from "./until.ts";
+import { until } from "../playground/until.ts";
 
 const NAMES = ["a", "b", "c"];
 const STOP = "serving.kserve.io/stop";

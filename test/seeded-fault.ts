@@ -6,7 +6,7 @@ import type { HttpKubeClient } from "../kube/http-client.ts";
 import { KINDS, type Resource, resourceOf } from "../kube/resources.ts";
 import { KubeError, type KubeObject } from "../kube/types.ts";
 import { NAME, NAMESPACE, PLAIN, type Scenario } from "./fault-scenarios.ts";
-import { until } from "./until.ts";
+import { until } from "../playground/until.ts";
 
 /** What the status of a service came to say of a fault. */
 export interface Told {
@@ -36,8 +36,6 @@ const REPORTED: ReadonlySet<string> = new Set(["Deployment", "HTTPRoute", "Infer
 
 /** For an object that the operator makes. */
 const PATIENCE = { timeoutMs: 10_000, pollMs: 20 };
-
-const pauseMs = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A condition as APIs want it whole. */
 function whole(value: Json): Json {
@@ -92,16 +90,19 @@ export class SeededFault {
   }
 
   async #listen(startedAt: number): Promise<Told> {
-    for (;;) {
-      const service = await this.#client.get(SERVICE, { namespace: this.#namespace, name: NAME });
-      const conditions = parseConditions((service["status"] as JsonObject | undefined)?.["conditions"]);
-      const ready = conditions.filter(({ type }) => type === "Ready");
-      const named =
-        tells(conditions, this.#scenario) && this.#scenario.words.every((word) => ready[0]?.message?.includes(word));
-      const ms = performance.now() - startedAt;
-      if (named || ms > LIMIT_MS) return { ms, conditions, named };
-      await pauseMs(20);
-    }
+    return await until(
+      "an answer to the fault",
+      async () => {
+        const service = await this.#client.get(SERVICE, { namespace: this.#namespace, name: NAME });
+        const conditions = parseConditions((service["status"] as JsonObject | undefined)?.["conditions"]);
+        const ready = conditions.filter(({ type }) => type === "Ready");
+        const named =
+          tells(conditions, this.#scenario) && this.#scenario.words.every((word) => ready[0]?.message?.includes(word));
+        const ms = performance.now() - startedAt;
+        return (named || ms > LIMIT_MS) && { ms, conditions, named };
+      },
+      PATIENCE,
+    );
   }
 
   async #create(object: KubeObject): Promise<KubeObject> {

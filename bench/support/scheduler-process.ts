@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { build } from "esbuild";
+import { until } from "../../playground/until.ts";
 import { selfSignedCertificate } from "../../scheduler/server/certificates.ts";
 import { type Child, jsonLine, startNode } from "./child.ts";
 import type { Fleet } from "./fleet.ts";
@@ -14,8 +15,8 @@ export interface SchedulerProcess {
   readonly certificate: string | undefined;
   /** Value of a metric, summed over its series; 0 where it has none. */
   metric(name: string): Promise<number>;
-  /** Endpoints whose metrics were read at least once. */
-  scraped(): Promise<number>;
+  /** Resolves when the metrics of that many endpoints were read; rejects after 20 s. */
+  hasScraped(endpoints: number): Promise<void>;
 }
 
 /** Node.js flags as in the image. */
@@ -68,9 +69,14 @@ export async function startScheduler(
     address: `127.0.0.1:${grpc}`,
     certificate,
     metric: async (name) => sumOf(await page("/metrics"), name),
-    scraped: async () => {
-      const endpoints = JSON.parse(await page("/debug/endpoints")) as readonly { readonly ageMs: number | null }[];
-      return endpoints.filter(({ ageMs }) => ageMs !== null).length;
+    hasScraped: async (endpoints) => {
+      let scraped = 0;
+      const read = async (): Promise<boolean> => {
+        const views = JSON.parse(await page("/debug/endpoints")) as readonly { readonly ageMs: number | null }[];
+        scraped = views.filter(({ ageMs }) => ageMs !== null).length;
+        return scraped === endpoints;
+      };
+      await until("metrics of all endpoints", read, { pollMs: 100, detail: () => `${scraped} of ${endpoints}` });
     },
   };
 }

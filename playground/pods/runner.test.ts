@@ -9,7 +9,7 @@ import { type ApiServer, createApiServer } from "../apiserver/server.ts";
 import { type Controllers, startControllers } from "../controllers/controllers.ts";
 import { type Fields, field, recordsAt, textAt } from "../fields.ts";
 import { type PodRunner, createPodRunner } from "./runner.ts";
-import { until } from "../../test/until.ts";
+import { until } from "../until.ts";
 
 let api: ApiServer;
 let client: HttpKubeClient;

@@ -2,6 +2,7 @@ import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { until } from "../../playground/until.ts";
 import { createLogger, silentLogger } from "../../telemetry/log.ts";
 import { readEndpointFile } from "./endpoint-file.ts";
 import { EndpointStore } from "./endpoint-store.ts";
@@ -81,9 +82,7 @@ describe("following", () => {
     const store = new EndpointStore();
     const lines: string[] = [];
     const logger = createLogger({ write: (text) => void lines.push(text) });
-    const seen = async (text: string): Promise<void> => {
-      while (!lines.join("").includes(text)) await new Promise((resolve) => setTimeout(resolve, 10));
-    };
+    const seen = (text: string): Promise<true> => until(text, () => lines.join("").includes(text), { pollMs: 10 });
     const discovery = startFileDiscovery({ path, watchFile: true, kind: "cluster" }, store, logger);
     closers.push(() => discovery.close());
     expect(names(store)).toEqual(["a"]);

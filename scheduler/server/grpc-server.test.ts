@@ -6,7 +6,7 @@ import { Client, credentials, status as codes } from "@grpc/grpc-js";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { type EchoServer, startEcho } from "../../test/echo-server.ts";
-import { until } from "../../test/until.ts";
+import { until, untilStill } from "../../playground/until.ts";
 import { GREETING, framed, frame, uint32 } from "../../test/h2-frames.ts";
 import { selfSignedCertificate } from "./certificates.ts";
 import { FLAG, FRAME } from "./http2/frames.ts";
@@ -198,11 +198,8 @@ describe("node:http2 as client", () => {
       });
     };
     more();
-    let before = -1;
-    while (before !== accepted || accepted === 0) {
-      before = accepted;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await until("accepted bytes", () => accepted > 0);
+    await untilStill("accepted bytes", 50, () => accepted, { pollMs: 10 });
     expect(accepted).toBeLessThan(3_000_000);
     stream.close(http2.constants.NGHTTP2_CANCEL);
     await new Promise((resolve) => void stream.once("close", resolve));

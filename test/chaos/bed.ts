@@ -9,7 +9,7 @@ import { SYSTEM_NAMESPACE } from "../../playground/cluster-objects.ts";
 import { textAt } from "../../playground/fields.ts";
 import { OPERATOR_DEPLOYMENT } from "../../playground/operator-objects.ts";
 import { startPlayground } from "../../playground/playground.ts";
-import { waitFor } from "../../playground/wait.ts";
+import { until } from "../../playground/until.ts";
 import { silentLogger } from "../../telemetry/log.ts";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
 import { controlPlaneOf, allDefinitions } from "../cluster/control-plane.ts";
@@ -107,7 +107,7 @@ async function startParts(
   const discovery = startDiscovery(client, SERVICE, folder);
   closers.push(() => discovery.close());
   const settled = (timeoutMs = READY_MS): Promise<void> => waitSettled(client, discovery, timeoutMs);
-  await waitFor(READY_MS, "the service is taken", () => accepted(client, serviceObject(SERVICE, clock)));
+  await until("the service is taken", () => accepted(client, serviceObject(SERVICE, clock)), { timeoutMs: READY_MS });
   await settled();
   const routes = Object.entries(ROUTES).map(([name, route]) => ({ name, ...route, retries: RETRIES }));
   const upstreams = { picker: "127.0.0.1:1", healthChecks: true, endpoints: [], tls: true };
@@ -150,7 +150,9 @@ async function replicateOperator(client: HttpKubeClient, env: readonly Variable[
   const containers = [{ name: "manager", args: ["--leader-elect"], env }];
   const spec = { replicas: 2, template: { spec: { containers } } };
   await client.patch(KINDS.Deployment, key, { type: "strategic", body: { spec } });
-  await waitFor(READY_MS, "two operators", async () => isRolledOut(await client.get(KINDS.Deployment, key)));
+  await until("two operators", async () => isRolledOut(await client.get(KINDS.Deployment, key)), {
+    timeoutMs: READY_MS,
+  });
 }
 
 async function switchTlsOn(client: HttpKubeClient): Promise<void> {
@@ -201,18 +203,20 @@ function isRolledOut(deployment: KubeObject): boolean {
 
 async function waitSettled(client: HttpKubeClient, discovery: Discovery, timeoutMs: number): Promise<void> {
   let state = "";
-  await waitFor(timeoutMs, "everything as asked for", async () => {
-    const deployments = [KINDS.Deployment, KINDS.Pod].map((kind) => client.list(kind, {}));
-    const [all, pods] = await Promise.all(deployments);
-    const rolling = (all?.items ?? []).filter((one) => !isRolledOut(one)).map(({ metadata }) => metadata.name);
-    const going = (pods?.items ?? []).filter(({ metadata }) => metadata.deletionTimestamp !== undefined);
-    const services = await client.list(KINDS.LLMInferenceService, {});
-    const unready = services.items.filter((service) => !isServiceReady(service)).map(({ metadata }) => metadata.name);
-    state = JSON.stringify({ rolling, going: going.length, unready, pickers: discovery.pickers.length });
-    return rolling.length + going.length + unready.length === 0 && discovery.pickers.length === SCHEDULERS;
-  }).catch((error: unknown) => {
-    throw new Error(`not settled: ${state}`, { cause: error });
-  });
+  await until(
+    "everything as asked for",
+    async () => {
+      const deployments = [KINDS.Deployment, KINDS.Pod].map((kind) => client.list(kind, {}));
+      const [all, pods] = await Promise.all(deployments);
+      const rolling = (all?.items ?? []).filter((one) => !isRolledOut(one)).map(({ metadata }) => metadata.name);
+      const going = (pods?.items ?? []).filter(({ metadata }) => metadata.deletionTimestamp !== undefined);
+      const services = await client.list(KINDS.LLMInferenceService, {});
+      const unready = services.items.filter((service) => !isServiceReady(service)).map(({ metadata }) => metadata.name);
+      state = JSON.stringify({ rolling, going: going.length, unready, pickers: discovery.pickers.length });
+      return rolling.length + going.length + unready.length === 0 && discovery.pickers.length === SCHEDULERS;
+    },
+    { timeoutMs, detail: () => state },
+  );
 }
 
 function isServiceReady(service: KubeObject): boolean {

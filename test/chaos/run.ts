@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { waitFor } from "../../playground/wait.ts";
+import { until } from "../../playground/until.ts";
 import { describeError } from "../../telemetry/log.ts";
 import { haveComponents } from "../cluster/toolbox.ts";
 import type { FailureLine } from "../envoy/config.ts";
@@ -155,10 +155,14 @@ function printList(what: string, items: readonly string[]): void {
 async function recover(bed: Bed): Promise<string[]> {
   const startedAt = performance.now();
   let left: string[] = [];
-  await waitFor(RECOVERY_MS, "deleted services are gone", async () => {
-    left = await leftovers(bed.client, "default", PASSING_SERVICES);
-    return left.length === 0;
-  }).catch(() => undefined);
+  await until(
+    "deleted services are gone",
+    async () => {
+      left = await leftovers(bed.client, "default", PASSING_SERVICES);
+      return left.length === 0;
+    },
+    { timeoutMs: RECOVERY_MS },
+  ).catch(() => undefined);
   await bed.settled(RECOVERY_MS);
   say(`all as asked for after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
   return left;

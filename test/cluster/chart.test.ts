@@ -7,7 +7,7 @@ import { writeChart } from "../../charts/package.ts";
 import { KINDS } from "../../kube/resources.ts";
 import { at } from "../e2e/playground.ts";
 import { ROOT, run, start } from "../e2e/process.ts";
-import { until } from "../until.ts";
+import { until } from "../../playground/until.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 import { createDefinitions, referenceDefinitions, schemaless } from "./definitions.ts";
 import { describeWith } from "./real.ts";

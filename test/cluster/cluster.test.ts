@@ -15,7 +15,7 @@ import { KubeError, type KubeObject } from "../../kube/types.ts";
 import { damaged } from "../mutations.ts";
 import { arbitraryOf } from "../schema-arbitrary.ts";
 import { ROOT, processesWith } from "../e2e/process.ts";
-import { until } from "../until.ts";
+import { until } from "../../playground/until.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 import { createDefinitions, referenceDefinitions } from "./definitions.ts";
 import { describeWith } from "./real.ts";

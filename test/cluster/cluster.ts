@@ -3,12 +3,14 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { createKubeClient, type HttpKubeClient, loadKubeConfig } from "../../kube/http-client.ts";
 import { createSelfSigned } from "../../kube/x509.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import { dumpYaml } from "../../kube/yaml.ts";
 import { type RunningProcess, startProcess } from "../../playground/pods/process.ts";
 import { RUN_VARIABLE, startWatchdog } from "../../playground/pods/watchdog.ts";
+import { until } from "../../playground/until.ts";
 import { createDefinitions } from "./definitions.ts";
 import { type SavedState, savedState } from "./saved-state.ts";
 import { folderOf, kubernetesOf } from "./toolbox.ts";
@@ -246,7 +248,7 @@ class Parts {
     this.#components.set(name, component);
     void started.exited.then(async () => {
       this.#ended = true;
-      await new Promise((resolve) => setTimeout(resolve, RESTART_MS));
+      await pause(RESTART_MS);
       if (this.#phase === "running" && this.#components.get(name) === component)
         await this.#startComponent(name, command);
     });
@@ -264,12 +266,16 @@ class Parts {
 
   /** Waits for the namespace `default`, which the API server makes last of its own objects. */
   async #answers(): Promise<void> {
-    const deadline = performance.now() + START_MS;
-    while (!(await this.#isReady())) {
-      if (performance.now() > deadline || (this.#ended && this.#phase === "starting"))
-        throw new Error(`no answer of the API server:\n${this.#log.slice(-4000)}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    const detail = (): string => this.#log.slice(-4000);
+    await until(
+      "an answer of the API server",
+      async () => {
+        if (await this.#isReady()) return true;
+        if (this.#ended && this.#phase === "starting") throw new Error(`no API server:\n${detail()}`);
+        return false;
+      },
+      { timeoutMs: START_MS, detail },
+    );
   }
 
   async #isReady(): Promise<boolean> {

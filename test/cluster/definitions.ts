@@ -3,7 +3,7 @@ import type { KubeClient } from "../../kube/client.ts";
 import { type KubeObject, isAlreadyExists } from "../../kube/types.ts";
 import { parseYamlDocuments } from "../../kube/yaml.ts";
 import { readShared } from "../corpus.ts";
-import { until } from "../until.ts";
+import { until } from "../../playground/until.ts";
 
 /** The official definitions that a current installation has, relative to `reference/crds/`. */
 const FILES = [

@@ -6,7 +6,7 @@ import { KINDS } from "../../kube/resources.ts";
 import { type KubeObject, keyOf } from "../../kube/types.ts";
 import { createLogger, describeError } from "../../telemetry/log.ts";
 import { ROOT } from "../e2e/process.ts";
-import { until } from "../until.ts";
+import { until } from "../../playground/until.ts";
 import { createPresets, restoreRecording } from "../kserve-state.ts";
 import { type BareCluster, startBareCluster } from "./bare-cluster.ts";
 import { createDefinitions, schemaless } from "./definitions.ts";

@@ -1,3 +1,5 @@
+import { isObject } from "../../crds/json.ts";
+import { until } from "../../playground/until.ts";
 import type { Json, JsonObject, Step } from "./step.ts";
 import { type Difference, differencesOf } from "./compare.ts";
 import { type Server, runScenario } from "./run.ts";
@@ -30,13 +32,15 @@ const PUBLISHED_MS = 30_000;
 
 /** OpenAPI of the custom kind, which a real server publishes some time after it serves the kind. */
 async function documentOf(server: Server): Promise<JsonObject> {
-  const deadline = performance.now() + PUBLISHED_MS;
-  for (;;) {
-    const document = await read(server, `/openapi/v3/apis/${GROUP}/v1`);
-    if (typeof document === "object" && document !== null && "components" in document) return document as JsonObject;
-    if (performance.now() > deadline) throw new Error(`no OpenAPI of ${GROUP}: ${JSON.stringify(document)}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  let document: Json = null;
+  return await until(
+    `OpenAPI of ${GROUP}`,
+    async () => {
+      document = await read(server, `/openapi/v3/apis/${GROUP}/v1`);
+      return isObject(document) && "components" in document && document;
+    },
+    { timeoutMs: PUBLISHED_MS, detail: () => JSON.stringify(document) },
+  );
 }
 
 /** What a server says of its kinds: only what clients take decisions on, by a label and a name each. */

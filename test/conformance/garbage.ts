@@ -2,6 +2,7 @@ import fc from "fast-check";
 import type { HttpKubeClient } from "../../kube/http-client.ts";
 import { KINDS, type Resource } from "../../kube/resources.ts";
 import { type KubeObject, isNotFound } from "../../kube/types.ts";
+import { untilStill } from "../../playground/until.ts";
 import type { Difference } from "./compare.ts";
 
 /** A custom kind that clients of ours know. */
@@ -145,14 +146,16 @@ const LIMIT_MS = 60_000;
 
 /** Waits until nothing changes any more on either server. */
 async function settled(clients: readonly HttpKubeClient[], namespaces: readonly string[]): Promise<readonly string[]> {
-  const deadline = performance.now() + LIMIT_MS;
-  let states = ["", ""];
-  let since = performance.now();
-  while (performance.now() - since < STILL_MS && performance.now() < deadline) {
-    const now = await Promise.all(clients.map((client) => stateOf(client, namespaces)));
-    if (now.join() !== states.join()) [states, since] = [now, performance.now()];
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
+  let states: readonly string[] = [];
+  const read = async (): Promise<string> => {
+    states = await Promise.all(clients.map((client) => stateOf(client, namespaces)));
+    return states.join();
+  };
+  await untilStill("garbage collection at rest", STILL_MS, read, {
+    timeoutMs: LIMIT_MS,
+    pollMs: 200,
+    detail: () => states.join("\n"),
+  });
   return states;
 }
 

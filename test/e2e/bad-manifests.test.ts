@@ -4,7 +4,7 @@ import { describeWithKubectl } from "./kubectl.ts";
 import { routedService } from "./manifests.ts";
 import { type TestPlayground, apply, condition, post, readyUrl, startPlayground } from "./playground.ts";
 import { type Finished, ROOT, run } from "./process.ts";
-import { until } from "../until.ts";
+import { until } from "../../playground/until.ts";
 
 const NAME = "steady";
 

@@ -5,7 +5,7 @@ import { describeWithKubectl } from "./kubectl.ts";
 import { routedService } from "./manifests.ts";
 import { type TestPlayground, apply, at, post, readyUrl, startPlayground } from "./playground.ts";
 import { processesWith } from "./process.ts";
-import { until } from "../until.ts";
+import { until } from "../../playground/until.ts";
 
 const NAME = "strict";
 const SCHEDULER = "app.kubernetes.io/component=llminferenceservice-scheduler";

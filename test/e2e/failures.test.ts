@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { describeWithKubectl } from "./kubectl.ts";
 import { routedService } from "./manifests.ts";
 import { type KubeJson, type TestPlayground, apply, at, post, readyUrl, startPlayground } from "./playground.ts";
-import { until } from "../until.ts";
+import { until } from "../../playground/until.ts";
 
 const NAME = "sturdy";
 const SCHEDULER = "app.kubernetes.io/component=llminferenceservice-scheduler";

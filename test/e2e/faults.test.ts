@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { FAULTS, type FaultId } from "../../controllers/status/faults.ts";
 import { describeWithKubectl } from "./kubectl.ts";
 import { type KubeJson, type TestPlayground, apply, condition, startPlayground } from "./playground.ts";
-import { until } from "../until.ts";
+import { until } from "../../playground/until.ts";
 
 const MODEL = { uri: "hf://facebook/opt-125m" };
 

@@ -2,9 +2,10 @@ import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { KINDS } from "../../kube/resources.ts";
 import { isNotFound } from "../../kube/types.ts";
 import { ManualClock } from "../manual-clock.ts";
-import { type BedOperator, type OperatorBed, ownedObjects, startBed } from "../operator-bed.ts";
+import { type BedOperator, type OperatorBed, startBed } from "../operator-bed.ts";
+import { ownedObjects } from "../owned-objects.ts";
 import { SHAPES } from "../service-shapes.ts";
-import { until } from "../until.ts";
+import { until } from "../../playground/until.ts";
 
 const NAMESPACE = "n";
 const LEASE = { namespace: "kserve", name: "llminferenceservice-kserve-controller-manager" };

@@ -11,7 +11,7 @@ import { readShared } from "../corpus.ts";
 import { listenOnLoopback } from "../loopback.ts";
 import { createApiServer } from "../../playground/apiserver/server.ts";
 import { ROOT, run, start } from "./process.ts";
-import { until } from "../until.ts";
+import { until } from "../../playground/until.ts";
 
 const required = process.env["CI"] === "true";
 const possible = process.getuid?.() === 0 && process.platform === "linux";

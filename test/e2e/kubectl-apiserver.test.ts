@@ -6,7 +6,7 @@ import { customResourceDefinitions } from "../../crds/definitions.ts";
 import { type ApiServer, createApiServer } from "../../playground/apiserver/server.ts";
 import { describeWithKubectl } from "./kubectl.ts";
 import { type Finished, type Running, run, start } from "./process.ts";
-import { until } from "../until.ts";
+import { until } from "../../playground/until.ts";
 
 const SERVICE = {
   apiVersion: "serving.kserve.io/v1alpha2",

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { describeWithKubectl } from "./kubectl.ts";
 import { type TestPlayground, at, post, readyUrl, startPlayground } from "./playground.ts";
 import { ROOT, run } from "./process.ts";
-import { until } from "../until.ts";
+import { until } from "../../playground/until.ts";
 
 const SCHEDULER = "app.kubernetes.io/component=llminferenceservice-scheduler";
 const NAME = "quickstart";

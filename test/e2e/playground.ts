@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { SERVER } from "../bed-server.ts";
 import { type Finished, ROOT, type Running, processesWith, run, start } from "./process.ts";
-import { until } from "../until.ts";
+import { until } from "../../playground/until.ts";
 
 /** Set in the environment of everything that one playground starts, so that what is left behind can be found. */
 const MARKER = "LLMISVC_TEST_RUN";

@@ -10,7 +10,7 @@ import { createExtProcClient, type ExtProcClient } from "../extproc-client.ts";
 import { plain, type PlainAnswer } from "../extproc-exchange.ts";
 import { POST, requestBody, requestHeaders } from "../extproc-messages.ts";
 import { ROOT, type Running, start } from "./process.ts";
-import { until } from "../until.ts";
+import { until } from "../../playground/until.ts";
 
 const CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const NAMESPACE = "/namespaces/default";

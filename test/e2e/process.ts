@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
-import { until } from "../until.ts";
+import { until } from "../../playground/until.ts";
 
 /** The checkout's root. */
 export const ROOT = new URL("../..", import.meta.url).pathname;

@@ -3,10 +3,11 @@ import { parseConditions } from "../../controllers/status/conditions.ts";
 import type { JsonObject } from "../../crds/schema/types.ts";
 import { KINDS, type Resource } from "../../kube/resources.ts";
 import { NAME, PLAIN, SCENARIOS, type Scenario } from "../fault-scenarios.ts";
-import { type OperatorBed, bedDefinitions, createGateway, definedKind, startBed } from "../operator-bed.ts";
+import { createGateway } from "../installation.ts";
+import { type OperatorBed, bedDefinitions, definedKind, startBed } from "../operator-bed.ts";
 import { createDefinitions } from "../cluster/definitions.ts";
 import { SeededFault, type Told, tells } from "../seeded-fault.ts";
-import { until } from "../until.ts";
+import { until } from "../../playground/until.ts";
 import { type PolicyWebhook, startPolicyWebhook } from "../policy-webhook.ts";
 
 /** Asks for a pool, but for nothing of the Gateway API. */

@@ -1,7 +1,7 @@
 import { request } from "node:http";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { describeWith } from "../cluster/real.ts";
-import { until } from "../until.ts";
+import { until } from "../../playground/until.ts";
 import type { PoolRoute, Style } from "./config.ts";
 import { type ProxiedService, isServed, lost, signalPod, startProxied } from "./fixture.ts";
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { folderOf } from "../cluster/toolbox.ts";
 import { type Running, start } from "../e2e/process.ts";
-import { until } from "../until.ts";
+import { until } from "../../playground/until.ts";
 import type { Json } from "./config.ts";
 
 /** A running Envoy. */

@@ -2,7 +2,7 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { CreateDataPlane, DataPlane } from "../../playground/gateway/data-plane.ts";
-import { until } from "../until.ts";
+import { until } from "../../playground/until.ts";
 import type { Json } from "./config.ts";
 import { type Envoy, startEnvoy } from "./envoy.ts";
 import { NO_PICKER, type Resources, routeResources } from "./route-config.ts";

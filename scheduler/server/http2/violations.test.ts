@@ -1,7 +1,7 @@
 import net from "node:net";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { type EchoServer, startEcho } from "../../../test/echo-server.ts";
-import { until } from "../../../test/until.ts";
+import { until } from "../../../playground/until.ts";
 import { GREETING, framed, frame, uint32 } from "../../../test/h2-frames.ts";
 import type { ServerSettings } from "../transport.ts";
 import { FLAG, FRAME, FrameSplitter, H2_ERROR, PREFACE } from "./frames.ts";
