@@ -15,6 +15,7 @@ import { silentLogger } from "../../telemetry/log.ts";
 import { createMetricsRegistry } from "../../telemetry/metrics.ts";
 import { SERVICE_NAME } from "../controllers/endpoint-slice.ts";
 import type { Mirror } from "../mirror.ts";
+import { until } from "../until.ts";
 import { createListeners } from "./listeners.ts";
 import { createPickerClients } from "./picker-client.ts";
 import { proxyRequest } from "./proxy.ts";
@@ -58,6 +59,8 @@ interface Picker {
   readonly completions: ResponseSummary[];
   /** Cuts the stream of the exchange that started last. */
   cut(): void;
+  /** Messages that came so far. */
+  messages(): number;
 }
 
 interface PickerSettings {
@@ -97,16 +100,22 @@ async function startPicker(settings: PickerSettings): Promise<Picker> {
     ignoreSubset: false,
   });
   let last: Call | undefined;
+  let messages = 0;
   const watched: Method = (call) => {
     last = call;
-    return method(call);
+    const handler = method(call);
+    const onMessage = (message: Buffer): void => {
+      messages++;
+      handler.onMessage(message);
+    };
+    return { onMessage, onHalfClose: () => handler.onHalfClose(), onCancel: () => handler.onCancel() };
   };
   const tls = settings.secure === true ? selfSignedCertificate(new Date()) : undefined;
   const methods = new Map([[EXT_PROC_METHOD, watched]]);
   const limits = { maxMessageBytes: 4 * 1024 * 1024, maxHeldBytes: 256 * 1024 * 1024 };
   const server = await startGrpcServer({ host: HOST, port: 0, methods, tls, ...limits });
   closers.push(() => server.close(0));
-  return { port: server.port, completions, cut: () => last?.end(14, "cut") };
+  return { port: server.port, completions, messages: () => messages, cut: () => last?.end(14, "cut") };
 }
 
 /** A gateway with one route: `/pool` to a pool of these ports behind this picker, `/svc` to a Service of them. */
@@ -314,7 +323,7 @@ describe("without a picker that answers", () => {
     const sent = httpRequest(`${url}/pool/v1/completions`, { method: "POST" });
     const answered = new Promise<number>((resolve) => sent.once("response", (answer) => resolve(answer.statusCode!)));
     sent.write(completion());
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await until("headers and a part of the body at the picker", () => picker.messages() >= 2, { pollMs: 1 });
     picker.cut();
     sent.end();
     await expect(answered).resolves.toBe(200);

@@ -34,6 +34,7 @@ function setUp(answer: (name: string) => Buffer | ScrapeError | Promise<Buffer>)
   const registry = createMetricsRegistry();
   const asked: string[] = [];
   const lines: string[] = [];
+  const logger = createLogger({ verbosity: 3, write: (text) => void lines.push(text) });
   const stop = startScraper({
     store,
     pages: {
@@ -50,9 +51,9 @@ function setUp(answer: (name: string) => Buffer | ScrapeError | Promise<Buffer>)
     activity,
     metrics: createScrapeMetrics(registry),
     clock,
-    logger: createLogger({ verbosity: 3, write: (text) => void lines.push(text) }),
+    logger,
   });
-  return { clock, store, activity, registry, asked, lines, stop };
+  return { clock, store, activity, registry, asked, lines, logger, stop };
 }
 
 describe("the first request after a pause", () => {
@@ -205,7 +206,7 @@ test("an endpoint that is gone is not asked again, and a late page changes nothi
 
 test("outcomes are counted and told once", async () => {
   let answer: Buffer | ScrapeError = page(1);
-  const { clock, store, registry, lines, stop } = setUp(() => answer);
+  const { clock, store, registry, lines, logger, stop } = setUp(() => answer);
   store.upsert(endpoint("a"));
   await clock.advance(1000);
   answer = Buffer.from("[{}]");
@@ -219,7 +220,7 @@ test("outcomes are counted and told once", async () => {
   expect(text).toContain('endpoint_picker_scrapes_total{outcome="not-metrics"} 3');
   expect(text).toMatch(/llm_d_epp_datalayer_poll_errors_total\{source_type="metrics-data-source"\} 3/);
   expect(text).toMatch(/llm_d_inference_scheduler_datalayer_extract_errors_total\{.*core-metrics-extractor"\} 2/);
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  logger.flush();
   const told = lines
     .join("")
     .split("\n")
