@@ -102,6 +102,7 @@ function print({ outcome, changes, usage, aroundCpuSeconds }: ChurnReport, secon
 
 export default {
   description: "three schedulers, 50 endpoints that come and go every second, 1,000 req/s (make soak: ten minutes)",
+  smallest: ["--seconds=1", "--endpoints=10", "--rate=50", "--schedulers=2"],
   run: async (args) => {
     const { seconds, endpoints, rate, schedulers } = readOptions(args, DEFAULTS);
     const options = { seconds: Number(seconds), endpoints: Number(endpoints), rate: Number(rate) };

@@ -30,6 +30,7 @@ const MANY = 1_000_000;
 
 export default {
   description: "pieces of the request path and of a scrape: µs of CPU time for one operation, best of 5 rounds",
+  smallest: ["--sizes=2", "--round=2"],
   run: (args) => {
     const options = readOptions(args, DEFAULTS);
     const roundMs = Number(options.round);

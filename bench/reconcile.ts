@@ -23,9 +23,18 @@ const API_SERVER = new URL("support/api-server.ts", import.meta.url).pathname;
 const FIELD_MANAGER = "bench";
 const NAMESPACES = 50;
 const PARALLEL = 16;
-const REST_MS = 20_000;
+/** A time without a request after which an operator counts as quiet. */
+const QUIET_MS = 2_000;
 
-const DEFAULTS = { services: "5000", edits: "200", shape: "routed", kubeconfig: "", server: "embedded" };
+const DEFAULTS = {
+  services: "5000",
+  edits: "200",
+  /** Seconds at rest. */
+  rest: "20",
+  shape: "routed",
+  kubeconfig: "",
+  server: "embedded",
+};
 
 /** Kinds of the children of a routed service. */
 const CHILDREN: readonly Resource[] = [
@@ -197,10 +206,10 @@ async function startOperator({ client, kubeconfig, address, program, server }: S
 const nodeArguments = (variable: string): string[] =>
   (process.env[variable] ?? "").split(" ").filter((arg) => arg !== "");
 
-/** Waits until the operator sent nothing for two seconds; returns when it sent its last request. */
+/** Waits until the operator sent nothing for some time; returns when it sent its last request. */
 async function quiet({ health }: Operator, limitMs: number): Promise<number> {
   const read = (): Promise<number | undefined> => requestsOf(health).then(sum, () => undefined);
-  return (await untilStill("silence of the operator", 2_000, read, { timeoutMs: limitMs, pollMs: 100 })).sinceMs;
+  return (await untilStill("silence of the operator", QUIET_MS, read, { timeoutMs: limitMs, pollMs: 100 })).sinceMs;
 }
 
 /** Objects that services own. */
@@ -231,7 +240,10 @@ async function edits(client: KubeClient, services: number, count: number): Promi
   return times.sort((a, b) => a - b);
 }
 
-async function measure(setup: Setup, options: { services: number; edits: number; shape: string }): Promise<void> {
+async function measure(
+  setup: Setup,
+  options: { services: number; edits: number; restMs: number; shape: string },
+): Promise<void> {
   const { client } = setup;
   const rows: string[][] = [["figure", "value"]];
   const startedOver = performance.now();
@@ -270,8 +282,8 @@ async function measure(setup: Setup, options: { services: number; edits: number;
     rows.push(["RSS after the cold reconcile", `${usageOf(pid).rssMiB.toFixed(0)} MiB`]);
     say(rows.map((row) => row.join(" ")).join("; "));
     const [before, usage] = [await requestsOf(operator.health), usageOf(pid)];
-    await pause(REST_MS);
-    rows.push([`at rest, ${seconds(REST_MS)}: requests`, describe(before, await requestsOf(operator.health))]);
+    await pause(options.restMs);
+    rows.push([`at rest, ${seconds(options.restMs)}: requests`, describe(before, await requestsOf(operator.health))]);
     rows.push(["at rest: CPU", `${(usageOf(pid).cpuSeconds - usage.cpuSeconds).toFixed(2)} s`]);
     const times = await edits(client, options.services, options.edits);
     rows.push([
@@ -321,7 +333,8 @@ async function serverFor(given: typeof DEFAULTS, folder: string): Promise<BenchS
 
 const bench: Bench = {
   description:
-    "the operator with many services: cold, at rest, one edit, restart (--services --edits --shape --kubeconfig --server=newest|older)",
+    "the operator with many services: cold, at rest, one edit, restart (--services --edits --rest --shape --kubeconfig --server=newest|older)",
+  smallest: ["--services=5", "--edits=2", "--rest=1"],
   async run(args) {
     const given = readOptions(args, DEFAULTS);
     const isReal = given.server !== "embedded";
@@ -330,7 +343,12 @@ const bench: Bench = {
     const server = await serverFor(given, folder);
     try {
       const client = createKubeClient(await loadKubeConfig({ path: server.kubeconfig }));
-      const options = { services: Number(given.services), edits: Number(given.edits), shape: given.shape };
+      const options = {
+        services: Number(given.services),
+        edits: Number(given.edits),
+        restMs: Number(given.rest) * 1000,
+        shape: given.shape,
+      };
       const image = join(folder, "image");
       await bundle(image);
       const program = join(image, "app/cmd/operator/main.mjs");

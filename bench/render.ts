@@ -122,6 +122,7 @@ function hostileTemplates(): void {
 
 const bench: Bench = {
   description: "effective spec and complete child set of a service, without a cluster (--rounds=400)",
+  smallest: ["--rounds=1"],
   async run(args) {
     const { rounds } = readOptions(args, { rounds: "400" });
     renderings(Number(rounds));

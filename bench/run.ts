@@ -17,16 +17,21 @@ async function list(): Promise<void> {
   for (const name of known) console.log(`  ${name.padEnd(12)} ${(await load(name)).description}`);
 }
 
+/** Instead of the scale at which figures say something. */
+const SMALLEST = "--smallest";
+
 const args = process.argv.slice(2);
+const options = args.filter((arg) => arg.startsWith("--") && arg !== SMALLEST);
 const names = args.filter((arg) => !arg.startsWith("--"));
 const unknown = names.filter((name) => !known.includes(name));
 if (unknown.length > 0 || args.includes("--help")) {
   for (const name of unknown) console.error(`no bench is called ${name}`);
-  console.log('Benches (make bench ARGS="NAME --option=value"):');
+  console.log(`Benches (make bench ARGS="NAME --option=value"; ${SMALLEST}: only to see that they work):`);
   await list();
   process.exit(unknown.length > 0 ? 2 : 0);
 }
 for (const name of names.length > 0 ? names : known) {
   console.log(`\n# ${name}`);
-  await (await load(name)).run(args.filter((arg) => arg.startsWith("--")));
+  const bench = await load(name);
+  await bench.run([...(args.includes(SMALLEST) ? bench.smallest : []), ...options]);
 }

@@ -19,6 +19,8 @@ const DEFAULTS = {
   endpoints: "100",
   /** Share of the usual number of requests. */
   scale: "1",
+  /** Seconds at the pace of a busy pool with hardly a request. */
+  trickle: "5",
   /** Seconds without requests. */
   idle: "10",
   /** Whether the proxy speaks TLS. */
@@ -52,6 +54,7 @@ interface Row {
 
 export default {
   description: "requests and idle cost of the scheduler process (h2load, 100 scraped endpoints)",
+  smallest: ["--sizes=2", "--endpoints=4", "--scale=0.001", "--trickle=1", "--idle=1"],
   run: async (args) => {
     const options = readOptions(args, DEFAULTS);
     const version = h2loadVersion();
@@ -102,7 +105,7 @@ async function measure(
   options: Readonly<Record<keyof typeof DEFAULTS, string>>,
 ): Promise<void> {
   const rows: Row[] = [];
-  const scrapingCores = await coresOfScraping(scheduler, fleet);
+  const scrapingCores = await coresOfScraping(scheduler, fleet, Number(options.trickle));
   for (const size of options.sizes.split(",").map(Number)) {
     const prompts = chatPrompts(size * 1000, BODIES, MODEL);
     await verifyAnswers(scheduler, fleet, prompts);
@@ -234,17 +237,15 @@ function secondsOf(round: readonly LoadResult[]): number {
 const quantile = (sorted: Float64Array, q: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0;
 
-const BUSY_SECONDS = 5;
-
 /** Cores that the scheduler uses for reading metrics at the pace of a busy pool: a few requests a second keep it there. */
-async function coresOfScraping(scheduler: SchedulerProcess, fleet: Fleet): Promise<number> {
+async function coresOfScraping(scheduler: SchedulerProcess, fleet: Fleet, seconds: number): Promise<number> {
   const [body] = chatPrompts(100, 1, MODEL).bodies;
   const trickle = { promptBytes: 100, bodies: [body!] };
   await verifyAnswers(scheduler, fleet, trickle);
   await pause(1000);
   const before = usageOf(scheduler.child.pid);
   const startMs = performance.now();
-  for (let second = 0; second < BUSY_SECONDS; second++) {
+  for (let second = 0; second < seconds; second++) {
     await verifyAnswers(scheduler, fleet, trickle);
     await pause(1000);
   }

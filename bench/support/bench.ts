@@ -4,6 +4,8 @@ import { parseArgs } from "node:util";
 export interface Bench {
   /** What is measured, in a line. */
   readonly description: string;
+  /** Options of a run that is over in seconds and prints every figure: the code is exercised, the figures say nothing. */
+  readonly smallest: readonly string[];
   /** Runs it with the `--options` of the command line and prints figures. Throws where what was measured did not work. */
   run(args: readonly string[]): Promise<void>;
 }
