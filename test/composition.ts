@@ -1,9 +1,18 @@
+import { compose } from "../controllers/composition/compose.ts";
 import { wellKnownConfigs } from "../controllers/composition/presets.ts";
 import { defaultGlobalConfig } from "../controllers/composition/global-config.ts";
 import { isObject, objectAt, textAt } from "../crds/json.ts";
-import type { ComposableService, ComposeInput, ConfigData, ServiceConfig } from "../controllers/composition/types.ts";
+import type {
+  ComposableService,
+  ComposeInput,
+  Composed,
+  CompositionFailure,
+  ConfigData,
+  ServiceConfig,
+} from "../controllers/composition/types.ts";
 import type { Json, JsonObject } from "../crds/schema/types.ts";
 import type { KubeObject } from "../kube/types.ts";
+import { parseYaml } from "../kube/yaml.ts";
 
 /** Namespace of the operator in tests. */
 export const SYSTEM_NAMESPACE = "kserve";
@@ -66,4 +75,30 @@ export function composeInput(service: ComposableService, cluster: ComposeCluster
     findConfigMap: (namespace, name) => cluster.configMaps?.[`${namespace}/${name}`],
     ...cluster.options,
   };
+}
+
+const NAMESPACE = "ns1";
+
+/** A service `demo` in `ns1` of that spec (YAML). */
+export const demo = (spec: string, annotations: Json = {}): Json => ({
+  metadata: { name: "demo", annotations },
+  spec: { model: { uri: "hf://a/b", name: "demo" }, ...objectAt(parseYaml(spec)) },
+});
+
+/** A config of that spec (YAML). */
+export const config = (name: string, spec: string, namespace = NAMESPACE): ServiceConfig =>
+  configOf({ metadata: { name }, spec: parseYaml(spec) }, namespace);
+
+/** What a manifest comes to in `ns1`. Throws where it does not compose. */
+export function composed(manifest: Json, cluster: ComposeCluster = {}): Composed {
+  const result = compose(composeInput(serviceOf(manifest, NAMESPACE), cluster));
+  if (result.kind === "failed") throw new Error(result.message);
+  return result;
+}
+
+/** Why a manifest does not compose in `ns1`. Throws where it does. */
+export function failed(manifest: Json, cluster: ComposeCluster = {}): CompositionFailure {
+  const result = compose(composeInput(serviceOf(manifest, NAMESPACE), cluster));
+  if (result.kind === "composed") throw new Error("composed");
+  return result;
 }

@@ -1,28 +1,27 @@
-import type { Json, JsonObject } from "../crds/schema/types.ts";
-import { KINDS, type Resource } from "../kube/resources.ts";
-import { KubeError, type KubeObject } from "../kube/types.ts";
-import { type ClusterExtras, clusterOf } from "./cluster-view.ts";
-import { SYSTEM_NAMESPACE, composeInput, serviceOf } from "./composition.ts";
-import { validateService } from "../crds/validation.ts";
-import { compose } from "../controllers/composition/compose.ts";
-import { defaultGlobalConfig } from "../controllers/composition/global-config.ts";
-import { childNames } from "../controllers/names.ts";
-import { plan } from "../controllers/llminferenceservice/plan.ts";
-import { type Marks, notReady } from "../controllers/status/conditions.ts";
 import type { FaultId } from "../controllers/status/faults.ts";
-import { childRefused } from "../controllers/status/refusals.ts";
-
-/** Namespace and name of the services. */
-export const NAMESPACE = "ml";
-export const NAME = "llama";
-const OWNER = {
-  apiVersion: "serving.kserve.io/v1alpha2",
-  kind: "LLMInferenceService",
-  name: NAME,
-  uid: "uid",
-  controller: true,
-};
-const names = childNames(NAMESPACE, NAME);
+import type { JsonObject } from "../crds/schema/types.ts";
+import { KINDS } from "../kube/resources.ts";
+import type { KubeObject } from "../kube/types.ts";
+import type { ClusterExtras } from "./cluster-view.ts";
+import {
+  container,
+  crashed,
+  CREATING,
+  deployment,
+  gateway,
+  initFailed,
+  names,
+  NAMESPACE,
+  object,
+  PARENT,
+  pod,
+  pool,
+  PROBED,
+  replicaFailure,
+  route,
+  RUNNING,
+  unscheduled,
+} from "./fault-objects.ts";
 
 const MODEL: JsonObject = { uri: "hf://meta-llama/Llama-3.1-8B-Instruct", name: "llama" };
 /** The spec of scenarios that name none. */
@@ -40,117 +39,6 @@ export interface Scenario {
   readonly refused?: readonly [kind: string, code: number, message: string];
   readonly words: readonly string[];
 }
-
-function object(
-  resource: Resource,
-  name: string,
-  more: JsonObject = {},
-  labels: Record<string, string> = {},
-): KubeObject {
-  const { apiVersion, kind, namespaced } = resource;
-  const metadata = {
-    name,
-    ...(namespaced ? { namespace: NAMESPACE } : {}),
-    labels,
-    generation: 1,
-    ownerReferences: [OWNER],
-  };
-  return { apiVersion, kind, metadata, ...more };
-}
-
-const LABELS = (component: string) => ({
-  "app.kubernetes.io/name": NAME,
-  "app.kubernetes.io/part-of": "llminferenceservice",
-  "app.kubernetes.io/component": component,
-});
-
-const UNAVAILABLE: Json = {
-  type: "Available",
-  status: "False",
-  reason: "MinimumReplicasUnavailable",
-  message: "Deployment does not have minimum availability.",
-};
-
-const deployment = (name: string, conditions: readonly Json[] = [UNAVAILABLE]): KubeObject =>
-  object(KINDS.Deployment, name, { status: { observedGeneration: 1, conditions: [...conditions] } });
-
-const replicaFailure = (message: string): readonly KubeObject[] => [
-  deployment(names.deployment, [
-    UNAVAILABLE,
-    { type: "ReplicaFailure", status: "True", reason: "FailedCreate", message },
-  ]),
-];
-
-function pod(status: JsonObject, more: { spec?: JsonObject; component?: string } = {}): readonly KubeObject[] {
-  const component = more.component ?? "llminferenceservice-workload";
-  const owner = component.includes("scheduler") ? names.scheduler : names.deployment;
-  return [deployment(owner), object(KINDS.Pod, "llama-0", { spec: more.spec ?? {}, status }, LABELS(component))];
-}
-
-const container = (state: JsonObject, more: JsonObject = {}): JsonObject => ({
-  containerStatuses: [{ name: "main", image: "vllm:v9", ready: false, restartCount: 0, state, ...more }],
-});
-
-const unscheduled = (message: string, spec: JsonObject = {}): readonly KubeObject[] =>
-  pod(
-    { phase: "Pending", conditions: [{ type: "PodScheduled", status: "False", reason: "Unschedulable", message }] },
-    { spec },
-  );
-
-const initFailed = (message: string): readonly KubeObject[] =>
-  pod({
-    initContainerStatuses: [
-      {
-        name: "storage-initializer",
-        restartCount: 2,
-        state: { waiting: { reason: "CrashLoopBackOff" } },
-        lastState: { terminated: { exitCode: 1, reason: "Error", message } },
-      },
-    ],
-    containerStatuses: [{ name: "main", restartCount: 0, state: { waiting: { reason: "PodInitializing" } } }],
-  });
-
-const crashed = (message: string, more: JsonObject = {}): readonly KubeObject[] =>
-  pod(
-    container(
-      { waiting: { reason: "CrashLoopBackOff", message: "back-off 40s restarting failed container" } },
-      { restartCount: 3, lastState: { terminated: { exitCode: 1, reason: "Error", message, ...more } } },
-    ),
-    { spec: { containers: [{ name: "main", resources: { limits: { memory: "8Gi" } } }] } },
-  );
-
-const CREATING = container({ waiting: { reason: "ContainerCreating" } });
-const RUNNING: JsonObject = { running: { startedAt: "2026-01-01T00:00:00Z" } };
-const PROBED: JsonObject = {
-  containers: [{ name: "main", readinessProbe: { httpGet: { path: "/health", port: 8001 } } }],
-};
-
-const gateway = (conditions: readonly Json[] = [{ type: "Programmed", status: "True" }]): KubeObject => ({
-  ...object(KINDS.Gateway, "kserve-ingress-gateway", {
-    spec: { listeners: [{ name: "http", port: 80, protocol: "HTTP" }] },
-    status: { addresses: [{ type: "IPAddress", value: "203.0.113.10" }], conditions: [...conditions] },
-  }),
-  metadata: { name: "kserve-ingress-gateway", namespace: SYSTEM_NAMESPACE },
-});
-
-const PARENT = {
-  group: "gateway.networking.k8s.io",
-  kind: "Gateway",
-  name: "kserve-ingress-gateway",
-  namespace: SYSTEM_NAMESPACE,
-};
-
-function route(accepted: JsonObject, resolved: JsonObject = { status: "True" }): KubeObject {
-  const conditions = [
-    { type: "Accepted", ...accepted },
-    { type: "ResolvedRefs", ...resolved },
-  ];
-  const spec = { parentRefs: [PARENT] };
-  return object(KINDS.HTTPRoute, names.route, { spec, status: { parents: [{ parentRef: PARENT, conditions }] } });
-}
-
-const pool = (parents: readonly Json[]): KubeObject =>
-  object(KINDS.InferencePool, names.pool, { status: { parents: [...parents] } });
 
 const SCALED: JsonObject = { model: MODEL, scaling: { minReplicas: 1, maxReplicas: 4, wva: { hpa: {} } } };
 
@@ -587,36 +475,3 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     words: ["timed out progressing"],
   },
 };
-
-/** The status that the operator writes for the service of a scenario. */
-export function statusOf(scenario: Scenario): JsonObject {
-  const manifest: JsonObject = { metadata: { name: scenario.name ?? NAME }, spec: scenario.spec ?? PLAIN };
-  const own = serviceOf(manifest, NAMESPACE);
-  const input = composeInput(own, {
-    options: { validate: (spec) => validateService({ metadata: { name: NAME }, spec }).errors },
-  });
-  const wanted = plan({
-    service: {
-      apiVersion: "serving.kserve.io/v1alpha2",
-      kind: "LLMInferenceService",
-      metadata: { ...own.metadata, uid: "uid", generation: 1 },
-      spec: own.spec,
-    },
-    composition: compose(input),
-    global: defaultGlobalConfig(SYSTEM_NAMESPACE),
-    settings: { systemNamespace: SYSTEM_NAMESPACE, clusterDomain: "cluster.local", wildcardHostname: "inference" },
-    cluster: clusterOf(scenario.objects ?? [], scenario.extras),
-    nowMs: 0,
-    issueCertificate: () => ({ certificate: "", privateKey: "", authority: "" }),
-  });
-  return wanted.conclude(refusedMarks(scenario, wanted)).status;
-}
-
-function refusedMarks({ refused }: Scenario, { children, stepOf }: ReturnType<typeof plan>): Marks {
-  if (refused === undefined) return {};
-  const [kind, code, message] = refused;
-  const child = children.find((candidate) => candidate.kind === kind)!;
-  const { condition, reason } = stepOf.get(child)!;
-  const cause = childRefused(kind, new KubeError({ code, reason: "", message }), reason)!;
-  return { [condition]: notReady(cause.reason, cause.message) };
-}

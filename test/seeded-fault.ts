@@ -5,7 +5,8 @@ import { FAULTS } from "../controllers/status/faults.ts";
 import type { HttpKubeClient } from "../kube/http-client.ts";
 import { KINDS, type Resource, resourceOf } from "../kube/resources.ts";
 import { KubeError, type KubeObject } from "../kube/types.ts";
-import { NAME, NAMESPACE, PLAIN, type Scenario } from "./fault-scenarios.ts";
+import { NAME, NAMESPACE } from "./fault-objects.ts";
+import { PLAIN, type Scenario } from "./fault-scenarios.ts";
 import { until } from "../playground/until.ts";
 
 /** What the status of a service came to say of a fault. */

@@ -2,21 +2,12 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
-import { type ComposeCluster, composeInput, configOf, serviceOf } from "../../test/composition.ts";
+import { composeInput, composed, config, demo, failed, serviceOf } from "../../test/composition.ts";
 import { listShared, readShared } from "../../test/corpus.ts";
 import { parseYaml, parseYamlDocuments } from "../../kube/yaml.ts";
 import { compose } from "./compose.ts";
-import { checkConfig } from "./config-check.ts";
-import { defaultGlobalConfig } from "./global-config.ts";
-import { managedDevices } from "./managed-devices.ts";
 import { at, listAt, objectAt } from "../../crds/json.ts";
-import type { AppliedConfig, Composed, Composition, CompositionFailure } from "./types.ts";
-
-function composed(manifest: Json, cluster: ComposeCluster = {}): Composed {
-  const result = compose(composeInput(serviceOf(manifest, "ns1"), cluster));
-  if (result.kind === "failed") throw new Error(result.message);
-  return result;
-}
+import type { AppliedConfig, Composed } from "./types.ts";
 
 const names = (configs: readonly AppliedConfig[]): string[] =>
   configs.map(({ name, namespace }) => `${namespace}/${name.replace("kserve-config-llm-", "")}`);
@@ -64,21 +55,6 @@ describe("published samples", () => {
       ]);
   });
 });
-
-/** A service `demo` in `ns1` of that spec (YAML). */
-const demo = (spec: string, annotations: Json = {}): Json => ({
-  metadata: { name: "demo", annotations },
-  spec: { model: { uri: "hf://a/b", name: "demo" }, ...objectAt(parseYaml(spec)) },
-});
-
-const config = (name: string, spec: string, namespace = "ns1"): ReturnType<typeof configOf> =>
-  configOf({ metadata: { name }, spec: parseYaml(spec) }, namespace);
-
-function failed(manifest: Json, cluster: ComposeCluster = {}): CompositionFailure {
-  const result: Composition = compose(composeInput(serviceOf(manifest, "ns1"), cluster));
-  if (result.kind === "composed") throw new Error("composed");
-  return result;
-}
 
 describe("base refs", () => {
   const configs = [
@@ -138,119 +114,6 @@ describe("base refs", () => {
     const status = { annotations: { "serving.kserve.io/config-llm-template": "old" } };
     const input = composeInput({ ...service, status }, { configs: [config("old", "{replicas: 7}", "kserve")] });
     expect(compose(input)).toMatchObject({ kind: "composed", spec: { replicas: 7 } });
-  });
-});
-
-describe("templates", () => {
-  test("see the merged spec, metadata and the operator", () => {
-    const configs = [config("a", "{parallelism: {tensor: 8}}")];
-    const text =
-      "{{ .Name }} {{ .ObjectMeta.Namespace }} {{ .Spec.Parallelism.Tensor }} {{ .Labels.x }} {{ .GlobalConfig.EnableTLS }} {{ .GlobalConfig.InferencePoolNamespacedName }}";
-    const manifest = { ...objectAt(demo("{}")), metadata: { name: "demo", labels: { x: "{{ raw" } } };
-    const spec = { baseRefs: [{ name: "a" }], model: { uri: "u" }, annotations: { text } };
-    const result = composed({ ...manifest, spec }, { configs });
-    expect(at(result.spec, "annotations", "text")).toBe("demo ns1 8 {{ raw false ns1/demo-inference-pool");
-  });
-
-  test.each([
-    ['{{ index .Labels "none" }}|{{ index .Spec.Labels "none" }}', "|"],
-    [
-      "{{ len .Spec.Router.Gateway.Refs }}{{ range .Spec.Model.LoRA.Adapters }}{{ .Name }}={{ .URI }};{{ end }}",
-      "0a=hf://x;",
-    ],
-    ["{{ range .Spec.Template.Containers }}{{ .Name }}/{{ .Image }}/{{ .Resources.Limits }}{{ end }}", "main/i/map[]"],
-    ["{{ .Spec.Template.ServiceAccountName }}.{{ .Spec.Replicas }}.{{ len .Spec.Template.Volumes }}", ".<nil>.0"],
-    ["{{ .Spec.Router.Route.Group }}{{ if .Spec.Model.Confidential }}x{{ end }}", "g"],
-    ['{{ index .Spec.Template.NodeSelector "none" }}{{ if .Spec.Template.HostNetwork }}x{{ end }}', ""],
-  ])("what is not set is Go's zero value: %s", (text, expected) => {
-    const preset = config("kserve-config-llm-template", "{template: {containers: [{name: main, image: i}]}}");
-    const manifest = demo(`{annotations: {text: ${JSON.stringify(text)}}, router: {gateway: {}, route: {group: g}},
-      model: {uri: u, lora: {adapters: [{name: a, uri: 'hf://x'}]}}}`);
-    expect(at(composed(manifest, { configs: [preset] }).spec, "annotations", "text")).toBe(expected);
-  });
-
-  test("values need no escaping", () => {
-    const name = 'say "hi" \\ {{ `{{` }}';
-    const { spec } = composed(
-      demo(`{model: {uri: u, name: ${JSON.stringify(name)}}, annotations: {n: "{{ .Spec.Model.URI }}"}}`),
-    );
-    expect(at(spec, "model", "name")).toBe('say "hi" \\ {{');
-  });
-
-  test.each([
-    ["{{ x }}", 'function "x" not defined'],
-    ["{{ .Spec.Nope }}", "can't evaluate field Nope"],
-    ["{{ .Spec.Tracing.Sampler }}", "nil pointer evaluating *Tracing.Sampler"],
-    ["{{ .Labels.none }}", 'map has no entry for key "none"'],
-    ["{{ if }}", "missing value for if"],
-    ["{{ .Spec.Model.Name", "unclosed action"],
-  ])("%s is an error with its field and its origin", (text, cause) => {
-    const { reason, errors } = failed(demo(`{labels: {bad: ${JSON.stringify(text)}, ok: "{{ .Name }}"}}`));
-    expect(reason).toBe("CombineBaseError");
-    expect(errors).toHaveLength(1);
-    expect(errors[0]?.path).toBe("spec.labels.bad");
-    expect(errors[0]?.message).toContain(cause);
-    expect(errors[0]?.message).toContain("(from LLMInferenceService ns1/demo)");
-  });
-
-  test("all errors are reported at once", () => {
-    expect(failed(demo('{labels: {a: "{{ x }}", b: "{{ y }}"}}')).errors.map(({ path }) => path)).toEqual([
-      "spec.labels.a",
-      "spec.labels.b",
-    ]);
-  });
-
-  test("configs are checked without a service", () => {
-    const check = (spec: string): readonly string[] =>
-      checkConfig(config("c", spec).spec, "kserve", defaultGlobalConfig("kserve")).map(({ path }) => path);
-    expect(check("{template: {containers: [{name: main, image: '{{ .Spec.Model.Name }}'}]}}")).toEqual([]);
-    expect(check("{template: {containers: [{name: main, image: '{{ .Spec.X }}'}]}}")).toEqual([
-      "spec.template.containers[0].image",
-    ]);
-    expect(check("{labels: {a: '{{ .Spec.Tracing.Sampler }}', b: '{{ if .Spec.Tracing }}x{{ end }}'}}")).toEqual([
-      "spec.labels.a",
-    ]);
-    expect(check("{template: {containers: [{image: x}]}}")).toEqual(["spec.template.containers[0]"]);
-  });
-});
-
-describe("completion of the router", () => {
-  const route = (spec: JsonObject): JsonObject | undefined => objectAt(spec, "router", "route", "http", "spec");
-  const backend = (spec: JsonObject): Json | undefined => listAt(listAt(route(spec), "rules")[0], "backendRefs")[0];
-
-  test("gateway references become the parents", () => {
-    const { spec } = composed(
-      demo("{router: {route: {}, gateway: {refs: [{name: g, namespace: ns, sectionName: s}, {name: h}]}}}"),
-    );
-    const common = { group: "gateway.networking.k8s.io", kind: "Gateway" };
-    expect(listAt(route(spec), "parentRefs")).toEqual([
-      { ...common, name: "g", namespace: "ns", sectionName: "s" },
-      { ...common, name: "h" },
-    ]);
-  });
-
-  test("a foreign pool is the backend, and brings no scheduler", () => {
-    const { spec } = composed(demo("{router: {route: {}, scheduler: {pool: {ref: {name: p}}}}}"));
-    expect(backend(spec)).toMatchObject({ kind: "InferencePool", name: "p" });
-    expect(objectAt(spec, "router", "scheduler", "template")).toBeUndefined();
-  });
-
-  test("a hostname alone keeps the rules, also where KServe's default rule was stored", () => {
-    const stored = "{hostnames: [h], rules: [{matches: [{path: {type: PathPrefix, value: /}}]}]}";
-    for (const given of ["{hostnames: [h]}", stored]) {
-      const { spec } = composed(demo(`{router: {route: {http: {spec: ${given}}}}}`));
-      expect(listAt(route(spec), "rules")).toHaveLength(12);
-      expect(listAt(route(spec), "hostnames")).toEqual(["h"]);
-    }
-  });
-
-  test("own pools are selected and reached as by default", () => {
-    const own = "{router: {scheduler: {pool: {spec: {targetPorts: [{number: 9}], endpointPickerRef: {name: e}}}}}}";
-    expect(objectAt(composed(demo(own)).spec, "router", "scheduler", "pool", "spec")).toMatchObject({
-      targetPorts: [{ number: 9 }],
-      endpointPickerRef: { name: "e", kind: "Service", port: { number: 9002 }, failureMode: "FailOpen" },
-      selector: { matchLabels: { "app.kubernetes.io/name": "demo" } },
-    });
   });
 });
 
@@ -338,39 +201,6 @@ test.each<[string, Json, readonly string[]]>([
   const spec = { model: { uri: "hf://a/b" }, template: { initContainers: [initializer] } };
   const composed = compose(composeInput(serviceOf({ metadata: { name: "s" }, spec }, "ns1")));
   expect(composed.warnings.map(({ reason }) => reason)).toEqual(expected);
-});
-
-describe("managed devices", () => {
-  const annotate = (more: Json = {}): Json => ({ "serving.kserve.io/exp-dra-device-class": "gpu", ...objectAt(more) });
-  const claims = (pod: Json | undefined): Json[] =>
-    listAt(pod, "resourceClaims").map((claim) => at(claim, "name") ?? null);
-
-  test("are claimed by every pod and used by the server, not by a sidecar", () => {
-    const { spec } = composed(demo("{prefill: {}, template: {containers: [{name: side}]}}", annotate()));
-    expect(claims(at(spec, "template"))).toEqual(["managed-device"]);
-    expect(claims(at(spec, "prefill", "template"))).toEqual(["managed-device"]);
-    const users = listAt(spec, "template", "containers").map((item) => listAt(item, "resources", "claims").length);
-    expect(users).toEqual([0, 1]);
-    expect(listAt(spec, "template", "resourceClaims")).toEqual([
-      { name: "managed-device", resourceClaimTemplateName: "demo-managed-dra" },
-    ]);
-  });
-
-  test("blanks around values do not count, nor does a blank number", () => {
-    const more = {
-      "serving.kserve.io/exp-dra-device-class": " gpu ",
-      "serving.kserve.io/exp-dra-device-count": " ",
-      "serving.kserve.io/exp-dra-container-name": " side ",
-      "serving.kserve.io/exp-dra-cel-selector": "\n  a == b \n\n",
-    };
-    expect(managedDevices(more)).toEqual({ deviceClass: "gpu", count: 1, container: "side", selectors: ["a == b"] });
-    expect(claims(at(composed(demo("{}", more)).spec, "template"))).toEqual(["managed-device"]);
-  });
-
-  test("need a positive number", () => {
-    const count = { "serving.kserve.io/exp-dra-device-count": "two" };
-    expect(failed(demo("{}", annotate(count))).message).toContain('"two" must be a positive integer');
-  });
 });
 
 describe("every published service", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
-import { SCENARIOS, statusOf } from "../../test/fault-scenarios.ts";
+import { SCENARIOS } from "../../test/fault-scenarios.ts";
+import { statusOf } from "../../test/fault-status.ts";
 import { parseConditions } from "./conditions.ts";
 import { FAULTS, type FaultId } from "./faults.ts";
 
