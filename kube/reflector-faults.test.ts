@@ -1,12 +1,6 @@
 import { afterEach, describe, expect, test } from "@jest/globals";
-import {
-  FAULTS,
-  type Fault,
-  FaultyApiServer,
-  LAST_POD,
-  RESUMABLE_FAULTS,
-  seededRandom,
-} from "../test/faulty-api-server.ts";
+import { createRandom } from "../simulator/engine/random.ts";
+import { FAULTS, type Fault, FaultyApiServer, LAST_POD, RESUMABLE_FAULTS } from "../test/faulty-api-server.ts";
 import { plainAccess } from "../test/loopback.ts";
 import type { Clock } from "./clock.ts";
 import { createKubeClient } from "./http-client.ts";
@@ -18,7 +12,7 @@ import { keyOf } from "./types.ts";
 function impatientClock(seed: number): Clock {
   return {
     now: () => performance.now(),
-    random: seededRandom(seed),
+    random: createRandom(seed),
     after: (_delayMs, run) => {
       const handle = setImmediate(run);
       return () => clearImmediate(handle);

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { createRandom } from "../simulator/engine/random.ts";
 import type { KubeObject } from "../kube/types.ts";
 import { listenOnLoopback, type LoopbackServer } from "./loopback.ts";
 
@@ -30,17 +31,6 @@ export interface HistoryEntry {
   readonly object: KubeObject;
 }
 
-/** A seeded generator of numbers in [0, 1) (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Name of the pod that is created when the last fault is over. */
 export const LAST_POD = "last";
 
@@ -61,7 +51,7 @@ export class FaultyApiServer {
   #server: LoopbackServer | undefined;
 
   constructor(options: { seed: number; faultCount: number; faults?: readonly Fault[] }) {
-    this.#random = seededRandom(options.seed);
+    this.#random = createRandom(options.seed);
     this.#faults = options.faults ?? FAULTS;
     this.#left = options.faultCount;
   }

@@ -5,21 +5,11 @@ import type { BedOperator, OperatorBed } from "./operator-bed.ts";
 import { ownedObjects } from "./owned-objects.ts";
 import { SHAPES } from "./service-shapes.ts";
 import { until } from "../playground/until.ts";
+import { createRandom } from "../simulator/engine/random.ts";
 
 const NAMES = ["a", "b", "c"];
 const STOP = "serving.kserve.io/stop";
 const USER = { fieldManager: "user" };
-
-/** Numbers in [0, 1) that follow from the seed (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** What a sequence of operations came to. */
 export interface LivesOutcome {
@@ -40,7 +30,7 @@ export async function runLives(
   bed: OperatorBed,
   options: { readonly namespace: string; readonly seed: number; readonly operations: number },
 ): Promise<LivesOutcome> {
-  const life = new Life(bed, options.namespace, seeded(options.seed));
+  const life = new Life(bed, options.namespace, createRandom(options.seed));
   for (let operation = 0; operation < options.operations; operation++) await life.step();
   return life.conclude();
 }

@@ -6,9 +6,9 @@ import { startReflector } from "../../kube/reflector.ts";
 import { KINDS } from "../../kube/resources.ts";
 import { isAlreadyExists, isNotFound, type KubeObject } from "../../kube/types.ts";
 import { type ApiServer, createApiServer } from "../../playground/apiserver/server.ts";
+import { createRandom } from "../../simulator/engine/random.ts";
 import { plainAccess } from "../../test/loopback.ts";
 import { type Child, jsonLine, startNode } from "./child.ts";
-import { randomOf } from "./prompts.ts";
 
 /** What may happen to an endpoint, and how often each in a hundred. */
 const FATES = { delete: 60, unready: 15, crash: 10, stall: 15 } as const;
@@ -40,7 +40,7 @@ export class ChurningFleet {
   readonly #servers: Child;
   readonly #port: number;
   readonly #states: State[];
-  readonly #random = randomOf(11);
+  readonly #random = createRandom(11);
   /** Monotonic ms at which the watch saw an endpoint go; absent: it is ready, or never was. */
   readonly #goneAt = new Map<string, number>();
   readonly #closers: (() => Promise<void> | void)[] = [];

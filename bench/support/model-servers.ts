@@ -4,11 +4,11 @@
  */
 import { readFileSync } from "node:fs";
 import { type Server, createServer } from "node:net";
-import { randomOf } from "./prompts.ts";
+import { createRandom } from "../../simulator/engine/random.ts";
 
 const [pageFile = "", countText = "0"] = process.argv.slice(2);
 const page = readFileSync(pageFile, "utf8");
-const random = randomOf(7);
+const random = createRandom(7);
 
 /** The page with gauges of its own, so that endpoints differ. */
 function answerOf(): Buffer {

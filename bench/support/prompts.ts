@@ -1,3 +1,5 @@
+import { createRandom } from "../../simulator/engine/random.ts";
+
 /** Words of an English text, so that prompts look like prose to whoever scans or hashes them. */
 const WORDS =
   "the of and to in a is that for it as was with be by on not he his but at are this have from or had an they which one " +
@@ -5,17 +7,6 @@ const WORDS =
   "into them can only other time new some could these two may first then do any like my now over such our man me even " +
   "most made after also did many off before must well back through years where much your way down should because long";
 const VOCABULARY = WORDS.split(" ");
-
-/** Uniform numbers in [0, 1) from a seed (mulberry32). */
-export function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Prose of exactly `length` characters: sentences, a line break every few, now and then a quotation. */
 export function prose(length: number, random: () => number): string {
@@ -47,9 +38,11 @@ const SHARING = 8;
  */
 export function chatPrompts(promptBytes: number, count: number, model: string): PromptSet {
   const half = Math.floor(promptBytes / 2);
-  const systems = Array.from({ length: Math.ceil(count / SHARING) }, (_, index) => prose(half, randomOf(index + 1)));
+  const systems = Array.from({ length: Math.ceil(count / SHARING) }, (_, index) =>
+    prose(half, createRandom(index + 1)),
+  );
   const bodies = Array.from({ length: count }, (_, index) => {
-    const user = prose(promptBytes - half, randomOf(1000 + index));
+    const user = prose(promptBytes - half, createRandom(1000 + index));
     const messages = [
       { role: "system", content: systems[Math.floor(index / SHARING)] },
       { role: "user", content: user },

@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { startPlayground, type Playground } from "../../playground/playground.ts";
 import { firstCompletion } from "../../playground/first-completion.ts";
 import { createLogger, describeError } from "../../telemetry/log.ts";
+import { flagsOrExitCode } from "./output.ts";
 import { createProgress, type Progress } from "./progress.ts";
 
 const USAGE = `llmisvc playground: API server, operator, simulated model servers, scheduler and gateway on this machine
@@ -127,17 +128,8 @@ async function runPlayground(flags: Flags): Promise<void> {
 
 /** The command `llmisvc playground`. Returns the exit code: 0, 1 for a failed start or completion, 2 for wrong flags. */
 export async function playground(args: readonly string[]): Promise<number> {
-  let flags: Flags | undefined;
-  try {
-    flags = readFlags(args);
-  } catch (error) {
-    process.stderr.write(`${describeError(error)}\n\n${USAGE}`);
-    return 2;
-  }
-  if (flags === undefined) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
+  const flags = await flagsOrExitCode(USAGE, () => readFlags(args));
+  if (typeof flags === "number") return flags;
   try {
     await runPlayground(flags);
     return 0;

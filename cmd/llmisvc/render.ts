@@ -15,7 +15,7 @@ import type { KubeObject } from "../../kube/types.ts";
 import { dumpYaml } from "../../kube/yaml.ts";
 import { describeError } from "../../telemetry/log.ts";
 import { ManifestError, readManifests } from "./manifests.ts";
-import { print } from "./output.ts";
+import { flagsOrExitCode, print } from "./output.ts";
 
 const USAGE = `llmisvc render FILE…: what the operator makes of services: effective spec and every object, as YAML
 
@@ -198,17 +198,8 @@ async function run(flags: Flags, place: Place): Promise<number> {
 
 /** `llmisvc render`. Returns the exit code. */
 export async function render(args: readonly string[]): Promise<number> {
-  let flags: Flags | undefined;
-  try {
-    flags = readFlags(args);
-  } catch (error) {
-    process.stderr.write(`${describeError(error)}\n\n${USAGE}`);
-    return USAGE_ERROR;
-  }
-  if (flags === undefined) {
-    await print(USAGE);
-    return OK;
-  }
+  const flags = await flagsOrExitCode(USAGE, () => readFlags(args));
+  if (typeof flags === "number") return flags;
   try {
     const place = await placeOf(flags);
     try {

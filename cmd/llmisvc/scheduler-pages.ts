@@ -14,20 +14,18 @@ import {
 } from "../../controllers/labels.ts";
 import { METRICS_READER } from "../../controllers/operator-role.ts";
 
-/** Which schedulers are asked. */
+/** Which schedulers are asked: what `parseArgs` makes of `QUERY_OPTIONS`. */
 export interface SchedulerQuery {
   /** Address of one scheduler's metrics port; wins over everything else. */
-  readonly url: string | undefined;
+  readonly url?: string | undefined;
   /** For `url`: a token for `Authorization: Bearer`. */
-  readonly token: string | undefined;
+  readonly token?: string | undefined;
   /** `namespace/name` of the ServiceAccount whose token schedulers are shown that ask for one. */
   readonly reader: string;
   /** Undefined: that of the context. */
-  readonly namespace: string | undefined;
-  readonly allNamespaces: boolean;
-  /** Names of services; none: all. */
-  readonly services: readonly string[];
-  readonly context: string | undefined;
+  readonly namespace?: string | undefined;
+  readonly "all-namespaces": boolean;
+  readonly context?: string | undefined;
 }
 
 /** The debug pages of one scheduler process. */
@@ -60,16 +58,22 @@ export const QUERY_USAGE = `  -n, --namespace NAME       namespace of the servic
 
 const METRICS_PORT = 9090;
 
-/** Finds the schedulers through the API server's proxy of pods, or the one at `url`. Rejects with `Error` when there is none. */
-export async function findSchedulers(query: SchedulerQuery): Promise<readonly SchedulerPages[]> {
+/**
+ * Finds the schedulers of the services of those names, of all without names, through the API server's proxy of pods, or the
+ * one at `url`. Rejects with `Error` when there is none.
+ */
+export async function findSchedulers(
+  query: SchedulerQuery,
+  services: readonly string[],
+): Promise<readonly SchedulerPages[]> {
   if (query.url !== undefined) return [pagesAt(query.url, query.token)];
   const config = await loadKubeConfig({ context: query.context });
-  const namespace = query.allNamespaces ? undefined : (query.namespace ?? currentNamespace(config));
+  const namespace = query["all-namespaces"] ? undefined : (query.namespace ?? currentNamespace(config));
   const client = createKubeClient(config);
-  const { items } = await client.list(KINDS.Pod, { namespace, labelSelector: selectorOf(query.services) });
+  const { items } = await client.list(KINDS.Pod, { namespace, labelSelector: selectorOf(services) });
   const found = schedulersAmong(client, items, query.reader);
   if (found.length > 0) return found;
-  const of = query.services.length === 0 ? "" : ` of ${query.services.join(", ")}`;
+  const of = services.length === 0 ? "" : ` of ${services.join(", ")}`;
   const where = namespace === undefined ? "any namespace" : `namespace ${namespace}`;
   throw new Error(`no running scheduler${of} in ${where}; name the namespace with -n, or use -A or --url`);
 }

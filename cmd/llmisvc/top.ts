@@ -51,15 +51,7 @@ export async function top(args: readonly string[]): Promise<number> {
   }
   const seconds = Number(values.interval);
   if (!(seconds > 0)) throw new TypeError(`--interval: "${values.interval}" is not a number of seconds above 0`);
-  const schedulers = await findSchedulers({
-    url: values.url,
-    token: values.token,
-    reader: values.reader,
-    namespace: values.namespace,
-    context: values.context,
-    allNamespaces: values["all-namespaces"],
-    services: positionals,
-  });
+  const schedulers = await findSchedulers(values, positionals);
   const before = await readAll(schedulers);
   await pause(seconds * 1000);
   const endpoints = combine(before, await readAll(schedulers), seconds);

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import type { DecisionSummary } from "../../scheduler/request/decision-log.ts";
 import type { CandidateTrace, DecisionTrace, ProfileTrace } from "../../scheduler/scheduling/trace.ts";
 import { findSchedulers, QUERY_OPTIONS, QUERY_USAGE, type SchedulerPages } from "./scheduler-pages.ts";
 import { print } from "./output.ts";
@@ -34,16 +35,7 @@ export async function why(args: readonly string[]): Promise<number> {
     },
   });
   if (values.help) return await shown(USAGE);
-  const schedulers = await findSchedulers({
-    ...values,
-    url: values.url,
-    token: values.token,
-    reader: values.reader,
-    namespace: values.namespace,
-    context: values.context,
-    allNamespaces: values["all-namespaces"],
-    services: values.service,
-  });
+  const schedulers = await findSchedulers(values, values.service);
   const json = values.output === "json";
   const [id] = positionals;
   return id === undefined ? await listNewest(schedulers, json) : await explain(schedulers, id, json);
@@ -70,14 +62,7 @@ async function explain(schedulers: readonly SchedulerPages[], id: string, json: 
 }
 
 interface Listed {
-  readonly decisions: readonly {
-    readonly requestId: string;
-    readonly time: string;
-    readonly model: string;
-    readonly candidates: number;
-    readonly destinations: readonly string[];
-    readonly refusal?: string;
-  }[];
+  readonly decisions: readonly DecisionSummary[];
 }
 
 async function listNewest(schedulers: readonly SchedulerPages[], json: boolean): Promise<number> {

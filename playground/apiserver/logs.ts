@@ -35,11 +35,39 @@ function containerOf(pod: JsonObject, wanted: string | null): string {
   return container;
 }
 
-function sinceOf(query: URLSearchParams, nowMs: number): number | undefined {
-  const seconds = query.get("sinceSeconds");
-  if (seconds !== null) return nowMs - Number(seconds) * 1000;
+/** PodLogOptions of a URL. */
+function selectionOf(query: URLSearchParams): Omit<PodLogRequest, "namespace" | "pod" | "container" | "signal"> {
+  const number = (name: string): number | undefined => (query.has(name) ? Number(query.get(name)) : undefined);
+  const seconds = number("sinceSeconds");
   const time = query.get("sinceTime");
-  return time === null ? undefined : Date.parse(time);
+  const since = seconds === undefined ? undefined : Date.now() - seconds * 1000;
+  return {
+    follow: query.get("follow") === "true",
+    previous: query.get("previous") === "true",
+    timestamps: query.get("timestamps") === "true",
+    tailLines: number("tailLines"),
+    sinceMs: since ?? (time === null ? undefined : Date.parse(time)),
+  };
+}
+
+/** Answers with the log of a container, as the options of the URL choose. Resolves when it ended or the client left. */
+export async function sendLog(
+  response: ServerResponse,
+  podLogs: PodLogs,
+  of: Pick<PodLogRequest, "namespace" | "pod" | "container">,
+  query: URLSearchParams,
+): Promise<void> {
+  const ended = new AbortController();
+  response.once("close", () => ended.abort());
+  const pieces = await podLogs({ ...of, ...selectionOf(query), signal: ended.signal });
+  response.writeHead(200, { "content-type": "text/plain; charset=utf-8" });
+  response.flushHeaders();
+  for await (const piece of pieces) {
+    if (ended.signal.aborted) return;
+    if (!response.write(piece))
+      await new Promise<void>((resolve) => response.once("drain", resolve).once("close", resolve));
+  }
+  response.end();
 }
 
 /** Serves `pods/log`. Errors: 400 for a container that is not there, 501 where nobody runs pods. */
@@ -51,25 +79,5 @@ export async function serveLog(
 ): Promise<void> {
   const container = containerOf(pod, query.get("container"));
   if (podLogs === undefined) throw new ApiError(501, "NotImplemented", "no pod runner keeps logs");
-  const ended = new AbortController();
-  response.once("close", () => ended.abort());
-  const lines = await podLogs({
-    namespace: namespaceOf(pod),
-    pod: nameOf(pod),
-    container,
-    follow: query.get("follow") === "true",
-    previous: query.get("previous") === "true",
-    timestamps: query.get("timestamps") === "true",
-    tailLines: query.get("tailLines") === null ? undefined : Number(query.get("tailLines")),
-    sinceMs: sinceOf(query, Date.now()),
-    signal: ended.signal,
-  });
-  response.writeHead(200, { "content-type": "text/plain; charset=utf-8" });
-  response.flushHeaders();
-  for await (const piece of lines) {
-    if (ended.signal.aborted) break;
-    if (!response.write(piece))
-      await new Promise<void>((resolve) => response.once("drain", resolve).once("close", resolve));
-  }
-  response.end();
+  await sendLog(response, podLogs, { namespace: namespaceOf(pod), pod: nameOf(pod), container }, query);
 }

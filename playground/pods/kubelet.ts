@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Server, createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { createSelfSigned } from "../../kube/x509.ts";
-import type { PodLogs } from "../apiserver/logs.ts";
+import { type PodLogs, sendLog } from "../apiserver/logs.ts";
 
 const CERTIFICATE_DAYS = 30;
 
@@ -51,30 +51,5 @@ async function answer(logs: PodLogs, request: IncomingMessage, response: ServerR
     response.writeHead(404).end();
     return;
   }
-  const ended = new AbortController();
-  response.once("close", () => ended.abort());
-  const lines = await logs({ namespace, pod, container, ...selectionOf(url.searchParams), signal: ended.signal });
-  response.writeHead(200, { "content-type": "text/plain; charset=utf-8" });
-  response.flushHeaders();
-  for await (const piece of lines) {
-    if (ended.signal.aborted) return;
-    if (!response.write(piece))
-      await new Promise<void>((resolve) => response.once("drain", resolve).once("close", resolve));
-  }
-  response.end();
-}
-
-/** The kubelet's spelling of PodLogOptions. */
-function selectionOf(query: URLSearchParams) {
-  const number = (name: string): number | undefined => (query.has(name) ? Number(query.get(name)) : undefined);
-  const seconds = number("sinceSeconds");
-  const time = query.get("sinceTime");
-  const since = seconds === undefined ? undefined : Date.now() - seconds * 1000;
-  return {
-    follow: query.get("follow") === "true",
-    previous: query.get("previous") === "true",
-    timestamps: query.get("timestamps") === "true",
-    tailLines: number("tailLines"),
-    sinceMs: since ?? (time === null ? undefined : Date.parse(time)),
-  };
+  await sendLog(response, logs, { namespace, pod, container }, url.searchParams);
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { createLogger, silentLogger } from "../../telemetry/log.ts";
 import { createMetricsRegistry } from "../../telemetry/metrics.ts";
+import { incomingRequest } from "../../test/scheduler/requests.ts";
 import { loadConfig } from "../config/load.ts";
 import { EndpointStore } from "../datalayer/endpoint-store.ts";
 import { SeededRandom } from "../framework/random.ts";
@@ -70,30 +71,8 @@ function setUp(store: EndpointStore, { config, seed = 1, sampling = 0, verbosity
   return { director, decisions, written };
 }
 
-function request(id: string, prompt = "hello", headers: Readonly<Record<string, string>> = {}): IncomingRequest {
-  const bytes = Buffer.from(prompt);
-  return {
-    id,
-    path: "/v1/completions",
-    headers: new Map(Object.entries(headers)),
-    body: {
-      api: "completions",
-      model: "m",
-      stream: false,
-      maxOutputTokens: undefined,
-      cacheSalt: "",
-      sizeBytes: bytes.length,
-      bytes,
-      promptBytes: () => [bytes],
-      media: () => [],
-      promptTokenIds: () => undefined,
-      json: () => ({}),
-    },
-    subset: undefined,
-    receivedAtMs: 0,
-    signal: new AbortController().signal,
-  };
-}
+const request = (id: string, prompt = "hello", headers: Readonly<Record<string, string>> = {}): IncomingRequest =>
+  incomingRequest(prompt, { id, headers: new Map(Object.entries(headers)) });
 
 const pod = (values: Partial<Pod> = {}): Pod => ({
   waiting: 0,

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import { createLogger, silentLogger } from "../../telemetry/log.ts";
 import { createMetricsRegistry } from "../../telemetry/metrics.ts";
+import { POOL, storeOf } from "../../test/scheduler/plugin-bench.ts";
+import { incomingRequest } from "../../test/scheduler/requests.ts";
 import { loadConfig } from "../config/load.ts";
 import { EndpointStore } from "../datalayer/endpoint-store.ts";
 import { createPipeline } from "../scheduling/pipeline.ts";
@@ -16,25 +18,8 @@ const UNKNOWN_END: ResponseSummary = {
   durationMs: 1,
 };
 
-/** The pool of the specification's worked examples: pods a, b and c. */
-const POOL = [
-  { waiting: 0, running: 4, kvUsage: 0.2 },
-  { waiting: 3, running: 8, kvUsage: 0.55 },
-  { waiting: 12, running: 16, kvUsage: 0.9 },
-];
-
-function filledStore(): EndpointStore {
-  const store = new EndpointStore();
-  POOL.forEach((sample, index) => {
-    const podName = `pod-${"abc"[index] ?? ""}`;
-    const address = `10.0.0.${index + 1}`;
-    const hostPort = `${address}:8000`;
-    const place = { address, port: 8000, hostPort, metricsHost: hostPort, nodeAddress: "", rank: 0, labels: {} };
-    const slot = store.upsert({ namespace: "default", podName, name: `${podName}-rank-0`, ...place });
-    store.update(slot, store.generation[slot] ?? 0, sample, 1);
-  });
-  return store;
-}
+/** Metrics read at the director's time. */
+const filledStore = (): EndpointStore => storeOf(POOL.map((endpoint) => ({ ...endpoint, updatedAtMs: 1 })));
 
 function directorOf(store: EndpointStore, lines: string[], config?: string): Director {
   const loaded = loadConfig(config);
@@ -51,30 +36,8 @@ function directorOf(store: EndpointStore, lines: string[], config?: string): Dir
   return director;
 }
 
-function request(prompt: string, subset?: readonly string[]): IncomingRequest {
-  const bytes = Buffer.from(prompt);
-  return {
-    id: "r1",
-    path: "/v1/completions",
-    headers: new Map(),
-    body: {
-      api: "completions",
-      model: "m",
-      stream: false,
-      maxOutputTokens: undefined,
-      cacheSalt: "",
-      sizeBytes: bytes.length,
-      bytes,
-      promptBytes: () => [bytes],
-      media: () => [],
-      promptTokenIds: () => undefined,
-      json: () => ({}),
-    },
-    subset,
-    receivedAtMs: 0,
-    signal: new AbortController().signal,
-  };
-}
+const request = (prompt: string, subset?: readonly string[]): IncomingRequest =>
+  incomingRequest(prompt, { id: "r1", subset });
 
 describe("director with the default configuration", () => {
   test("weighs queue and cache of the fleet", async () => {

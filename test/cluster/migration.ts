@@ -4,14 +4,14 @@ import { isDeepStrictEqual } from "node:util";
 import type { KubeClient } from "../../kube/client.ts";
 import { KINDS } from "../../kube/resources.ts";
 import { type KubeObject, keyOf } from "../../kube/types.ts";
-import { createLogger, describeError } from "../../telemetry/log.ts";
 import { ROOT } from "../e2e/process.ts";
 import { until } from "../../playground/until.ts";
 import { createPresets, restoreRecording } from "../kserve-state.ts";
-import { type BareCluster, startBareCluster } from "./bare-cluster.ts";
+import type { BareCluster } from "./bare-cluster.ts";
 import { createDefinitions, schemaless } from "./definitions.ts";
 import { writeKserveCharts } from "./kserve-charts.ts";
-import { openShell, type UserShell } from "./user-shell.ts";
+import type { UserShell } from "./user-shell.ts";
+import { walkThrough } from "./walkthrough.ts";
 
 const USAGE = `test/cluster/in-network.sh bin/node test/cluster/migration.ts [CHARTS] [-v]
 
@@ -108,39 +108,12 @@ async function migrate(cluster: BareCluster, shell: UserShell, charts: string): 
 
 const keyText = ({ name, uid }: PodState): string => `${name} ${uid}`;
 
-async function main(charts: string | undefined, verbose: boolean): Promise<void> {
-  let log = "";
-  const startMs = performance.now();
-  const logger = createLogger({ name: "migration", format: "console", verbosity: 4, write: (text) => (log += text) });
-  const cluster = await startBareCluster(logger);
-  const shell = openShell(cluster.kubeconfig);
-  try {
-    await migrate(cluster, shell, charts ?? writeKserveCharts(shell.folder));
-    process.stdout.write(`all of it: ${((performance.now() - startMs) / 1000).toFixed(1)} s\n`);
-  } catch (error) {
-    if (verbose) {
-      await shell
-        .run(
-          "kubectl get events,pods,llmisvc -A; kubectl -n kserve get svc,endpointslices,deploy -o wide; kubectl -n kserve logs deploy/llmisvc-controller-manager --tail=40",
-        )
-        .catch(() => "");
-      logger.flush();
-      process.stderr.write(log.slice(-20_000));
-    }
-    throw error;
-  } finally {
-    await cluster.close();
-    shell.close();
-  }
-}
-
 const args = process.argv.slice(2);
 if (args.includes("--help") || args.includes("-h")) process.stdout.write(USAGE);
 else
-  await main(
-    args.find((arg) => !arg.startsWith("-")),
-    args.includes("-v"),
-  ).catch((error: unknown) => {
-    process.stderr.write(`${describeError(error)}\n`);
-    process.exitCode = 1;
+  await walkThrough({
+    name: "migration",
+    verbose: args.includes("-v"),
+    run: (cluster, shell) =>
+      migrate(cluster, shell, args.find((arg) => !arg.startsWith("-")) ?? writeKserveCharts(shell.folder)),
   });

@@ -1,8 +1,7 @@
 import { writeFileSync } from "node:fs";
-import { createLogger, describeError } from "../../telemetry/log.ts";
-import { startBareCluster } from "./bare-cluster.ts";
 import { type Recorded, STEPS, quickstartPage } from "./quickstart-steps.ts";
-import { openShell, type UserShell } from "./user-shell.ts";
+import type { UserShell } from "./user-shell.ts";
+import { walkThrough } from "./walkthrough.ts";
 
 const USAGE = `test/cluster/in-network.sh bin/node test/cluster/quickstart.ts [--output FILE] [-v]
 
@@ -17,34 +16,19 @@ async function record(shell: UserShell): Promise<Recorded[]> {
   return recorded;
 }
 
-async function main(output: string | undefined, verbose: boolean): Promise<void> {
-  let log = "";
-  const startMs = performance.now();
-  const logger = createLogger({ name: "quickstart", format: "console", verbosity: 4, write: (text) => (log += text) });
-  const cluster = await startBareCluster(logger);
-  const shell = openShell(cluster.kubeconfig);
-  try {
-    await cluster.startNode();
-    const page = quickstartPage(await record(shell));
-    if (output !== undefined) writeFileSync(output, page);
-    process.stdout.write(`all of it: ${((performance.now() - startMs) / 1000).toFixed(1)} s\n`);
-  } catch (error) {
-    logger.flush();
-    if (verbose) process.stderr.write(log.slice(-20_000));
-    throw error;
-  } finally {
-    await cluster.close();
-    shell.close();
-  }
-}
-
 const args = process.argv.slice(2);
 if (args.includes("--help") || args.includes("-h")) {
   process.stdout.write(USAGE);
 } else {
   const at = args.indexOf("--output");
-  await main(at < 0 ? undefined : args[at + 1], args.includes("-v")).catch((error: unknown) => {
-    process.stderr.write(`${describeError(error)}\n`);
-    process.exitCode = 1;
+  const output = at < 0 ? undefined : args[at + 1];
+  await walkThrough({
+    name: "quickstart",
+    verbose: args.includes("-v"),
+    run: async (cluster, shell) => {
+      await cluster.startNode();
+      const page = quickstartPage(await record(shell));
+      if (output !== undefined) writeFileSync(output, page);
+    },
   });
 }

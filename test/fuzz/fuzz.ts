@@ -1,5 +1,5 @@
 import { describeError } from "../../telemetry/log.ts";
-import { seededRandom } from "../faulty-api-server.ts";
+import { createRandom } from "../../simulator/engine/random.ts";
 import type { Chance } from "./mutate.ts";
 
 /** Something that must stand every input. */
@@ -62,7 +62,7 @@ export async function fuzz(target: Target, limits: FuzzLimits): Promise<FuzzRepo
   const attempt = (iteration: number): number => {
     const beganAtMs = performance.now();
     try {
-      target.attempt(seededRandom(seed + iteration * SPREAD));
+      target.attempt(createRandom(seed + iteration * SPREAD));
     } catch (error) {
       const message = error instanceof Error ? (error.stack ?? error.message) : describeError(error);
       failures.push({ iteration, message });

@@ -11,6 +11,7 @@ import type { Plugin } from "../../scheduler/framework/plugin.ts";
 import type { ParsedBody } from "../../scheduler/request/types.ts";
 import type { SchedulingCycle } from "../../scheduler/scheduling/cycle.ts";
 import { createPipeline, type Pipeline } from "../../scheduler/scheduling/pipeline.ts";
+import { completionBody } from "./requests.ts";
 
 /** An endpoint: its metrics, labels and attributes. */
 export interface BenchEndpoint extends EndpointSample {
@@ -43,21 +44,7 @@ export function storeOf(pool: readonly BenchEndpoint[]): EndpointStore {
 export function benchRequest(
   parts: Partial<Omit<SchedulingRequest, "body">> & { readonly body?: Partial<ParsedBody> } = {},
 ): SchedulingRequest {
-  const bytes = Buffer.alloc(0);
-  const body: ParsedBody = {
-    api: "completions",
-    model: "m",
-    stream: false,
-    maxOutputTokens: undefined,
-    cacheSalt: "",
-    sizeBytes: 0,
-    bytes,
-    promptBytes: () => [],
-    media: () => [],
-    promptTokenIds: () => undefined,
-    json: () => ({}),
-    ...parts.body,
-  } as ParsedBody;
+  const body = completionBody("", { promptBytes: () => [], ...parts.body });
   const rest = { id: "r", incomingModel: "m", targetModel: "m", headers: new Map(), priority: 0, fairnessId: "f" };
   return { ...rest, ...parts, body };
 }
