@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Bench, printTable, readOptions } from "./support/bench.ts";
+import { type Bench, printTable, quantile, readOptions } from "./support/bench.ts";
 import { ChurningFleet, type FateCounts } from "./support/churn-fleet.ts";
 import { type ChurnOutcome, loadChurning } from "./support/churn-load.ts";
 import { type Usage, usageOf } from "./support/process-usage.ts";
@@ -68,9 +68,6 @@ export async function runChurn({ seconds, endpoints, rate, schedulers }: ChurnOp
   }
 }
 
-const quantile = (sorted: Float64Array, share: number): string =>
-  (sorted[Math.floor(share * (sorted.length - 1))] ?? 0).toFixed(1);
-
 function print({ outcome, changes, usage, aroundCpuSeconds }: ChurnReport, seconds: number): void {
   const { sent, answered, lost, goneForMs, latenciesMs, longestPauseMs } = outcome;
   const rate = (sent / seconds).toFixed(0);
@@ -85,7 +82,8 @@ function print({ outcome, changes, usage, aroundCpuSeconds }: ChurnReport, secon
   console.log(
     `sent to an endpoint that a watch beside had seen go: ${goneForMs.length} (${((goneForMs.length / Math.max(1, answered)) * 1e6).toFixed(0)} in a million), at most ${worst.toFixed(1)} ms before`,
   );
-  console.log(`destination after: p50 ${quantile(latenciesMs, 0.5)} ms, p99 ${quantile(latenciesMs, 0.99)} ms`);
+  const [p50 = "", p99 = ""] = [0.5, 0.99].map((share) => quantile(latenciesMs, share).toFixed(1));
+  console.log(`destination after: p50 ${p50} ms, p99 ${p99} ms`);
   console.log(`longest pause of the load itself: ${longestPauseMs.toFixed(0)} ms`);
   const { load, servers } = aroundCpuSeconds;
   console.log(`CPU around them: load and API server ${load.toFixed(1)} s, model servers ${servers.toFixed(1)} s`);

@@ -12,7 +12,7 @@ import { HpackDecoder, encodeLiterals } from "../scheduler/server/http2/hpack.ts
 import { MessageReader } from "../scheduler/server/http2/message-reader.ts";
 import { encodeMessage } from "../test/extproc-client.ts";
 import { readShared } from "../test/corpus.ts";
-import { type Bench, printTable, readOptions } from "./support/bench.ts";
+import { type Bench, cpuMs, printTable, readOptions } from "./support/bench.ts";
 import { framedRequest, requestMessages } from "./support/ext-proc.ts";
 import { chatPrompts } from "./support/prompts.ts";
 
@@ -54,12 +54,12 @@ function microseconds(run: Piece, roundMs: number): number {
   let best = Infinity;
   for (let round = 0; round <= ROUNDS; round++) {
     let calls = 0;
-    const before = process.cpuUsage();
-    const end = performance.now() + roundMs;
-    while (performance.now() < end) for (let i = 0; i < 16; i++, calls++) run();
-    const { user, system } = process.cpuUsage(before);
+    const spent = cpuMs(() => {
+      const end = performance.now() + roundMs;
+      while (performance.now() < end) for (let i = 0; i < 16; i++, calls++) run();
+    });
     // The first round warms up.
-    if (round > 0) best = Math.min(best, (user + system) / calls);
+    if (round > 0) best = Math.min(best, (spent * 1000) / calls);
   }
   return best;
 }

@@ -14,7 +14,7 @@ import { type KubeObject, keyOf } from "../kube/types.ts";
 import { untilStill } from "../playground/until.ts";
 import { SYSTEM_NAMESPACE } from "../test/composition.ts";
 import { createGateway, createNamespaces, createOnce, publishWebhooks } from "../test/installation.ts";
-import { type Bench, printTable, readOptions } from "./support/bench.ts";
+import { type Bench, printTable, quantile, readOptions } from "./support/bench.ts";
 import { type Child, jsonLine, startNode } from "./support/child.ts";
 import { usageOf } from "./support/process-usage.ts";
 import { type BenchServer, inNetwork, repeatInNetwork, startRealServer } from "./support/real-server.ts";
@@ -219,9 +219,6 @@ async function childrenOf(client: KubeClient): Promise<number> {
   return (await Promise.all(lists)).reduce((total, { items }) => total + items.length, 0);
 }
 
-const percentile = (sorted: readonly number[], share: number): number =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-
 async function edits(client: KubeClient, services: number, count: number): Promise<readonly number[]> {
   const deployments = new Watched(client, KINDS.Deployment, true, ({ metadata }) => String(metadata.generation));
   await deployments.until("Deployments", (seen) => seen.size >= services, 120_000);
@@ -288,7 +285,7 @@ async function measure(
     const times = await edits(client, options.services, options.edits);
     rows.push([
       "edit to effect: p50, p99",
-      `${percentile(times, 0.5).toFixed(1)}, ${percentile(times, 0.99).toFixed(1)} ms`,
+      `${quantile(times, 0.5).toFixed(1)}, ${quantile(times, 0.99).toFixed(1)} ms`,
     ]);
     await quiet(operator, limitMs);
     rows.push(["heap and external in the end", await heapOf(operator.health)]);
@@ -350,7 +347,7 @@ const bench: Bench = {
         shape: given.shape,
       };
       const image = join(folder, "image");
-      await bundle(image);
+      await bundle(image, { programs: ["operator"] });
       const program = join(image, "app/cmd/operator/main.mjs");
       await measure({ client, program, ...server, server: given.server }, options);
       client.close();

@@ -8,7 +8,7 @@ import type { KubeObject } from "../kube/types.ts";
 import { TemplateError } from "../templates/engine/errors.ts";
 import { renderTemplate } from "../templates/engine/render.ts";
 import { Struct } from "../templates/engine/values.ts";
-import { type Bench, printTable, readOptions } from "./support/bench.ts";
+import { type Bench, cpuMs, printTable, readOptions } from "./support/bench.ts";
 
 const SYSTEM_NAMESPACE = "kserve";
 const PARALLELISM = { data: 16, dataLocal: 8, tensor: 1 };
@@ -60,14 +60,6 @@ function renderOnce(service: KubeObject, cluster: ClusterView): number {
   const planned = plan({ service, composition, global, settings, cluster, nowMs: 0, issueCertificate });
   planned.conclude({});
   return planned.children.length;
-}
-
-/** CPU time of a run in ms. */
-function cpuMs(run: () => void): number {
-  const before = process.cpuUsage();
-  run();
-  const { user, system } = process.cpuUsage(before);
-  return (user + system) / 1000;
 }
 
 function renderings(rounds: number): void {

@@ -4,7 +4,7 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { at, createExtProcClient, setHeaders } from "../test/extproc-client.ts";
-import { type Bench, printTable, readOptions } from "./support/bench.ts";
+import { type Bench, printTable, quantile, readOptions } from "./support/bench.ts";
 import { PROCESS_PATH, framedRequest, requestMessages } from "./support/ext-proc.ts";
 import { type Fleet, startFleet } from "./support/fleet.ts";
 import { type LoadResult, h2loadVersion, runLoad } from "./support/h2load.ts";
@@ -233,9 +233,6 @@ function secondsOf(round: readonly LoadResult[]): number {
   const start = Math.min(...round.map(({ startUs }) => startUs));
   return (Math.max(...round.map(({ endUs }) => endUs)) - start) / 1e6;
 }
-
-const quantile = (sorted: Float64Array, q: number): number =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0;
 
 /** Cores that the scheduler uses for reading metrics at the pace of a busy pool: a few requests a second keep it there. */
 async function coresOfScraping(scheduler: SchedulerProcess, fleet: Fleet, seconds: number): Promise<number> {

@@ -81,11 +81,19 @@ function commit(): string {
   return status === 0 ? stdout.trim() : "unknown";
 }
 
+/** What is bundled other than for an image. */
+export interface BundleOptions {
+  /** Names of programs; default all. */
+  readonly programs?: readonly string[];
+  /** Keeps the text readable, for profiles. */
+  readonly readable?: boolean;
+}
+
 /**
  * Writes the programs of the images under `target`, laid out as in the root of an image: `app/cmd/<program>/main.mjs` with
  * source maps, the presets at the path that the sources have them at, and a link for each name that deployments call.
  */
-export async function bundle(target: string): Promise<void> {
+export async function bundle(target: string, { programs, readable = false }: BundleOptions = {}): Promise<void> {
   const { name, version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as Record<string, string>;
   const facts = { BUILD_COMMIT: commit(), BUILD_REF: version };
   const define = Object.fromEntries(
@@ -93,8 +101,15 @@ export async function bundle(target: string): Promise<void> {
   );
   rmSync(target, { recursive: true, force: true });
   for (const [program, links] of Object.entries(PROGRAMS)) {
+    if (programs?.includes(program) === false) continue;
     const file = `app/cmd/${program}/main.mjs`;
-    await build({ ...OPTIONS, define, entryPoints: [`cmd/${program}/main.ts`], outfile: join(target, file) });
+    await build({
+      ...OPTIONS,
+      minify: !readable,
+      define,
+      entryPoints: [`cmd/${program}/main.ts`],
+      outfile: join(target, file),
+    });
     chmodSync(join(target, file), 0o755);
     for (const link of links) {
       mkdirSync(join(target, dirname(link)), { recursive: true });

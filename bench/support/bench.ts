@@ -29,3 +29,15 @@ export function printTable(rows: readonly (readonly string[])[]): void {
       row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join("  "),
     );
 }
+
+/** The value of ascending ones that a share of them, 0 to 1, does not exceed; NaN of none. */
+export const quantile = (sorted: ArrayLike<number>, share: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+
+/** CPU time of this process for a run, in ms. */
+export function cpuMs(run: () => void): number {
+  const before = process.cpuUsage();
+  run();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
+}

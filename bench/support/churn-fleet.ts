@@ -1,6 +1,5 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { foreignDefinitions } from "../../crds/foreign.ts";
 import { createKubeClient, type HttpKubeClient } from "../../kube/http-client.ts";
 import { startReflector } from "../../kube/reflector.ts";
 import { KINDS } from "../../kube/resources.ts";
@@ -9,6 +8,7 @@ import { type ApiServer, createApiServer } from "../../playground/apiserver/serv
 import { createRandom } from "../../simulator/engine/random.ts";
 import { plainAccess } from "../../test/loopback.ts";
 import { type Child, jsonLine, startNode } from "./child.ts";
+import { NAMESPACE, createPool, poolPod, setReady } from "./pool.ts";
 
 /** What may happen to an endpoint, and how often each in a hundred. */
 const FATES = { delete: 60, unready: 15, crash: 10, stall: 15 } as const;
@@ -20,8 +20,6 @@ type State = "absent" | "ready" | "unready";
 export type FateCounts = Record<Fate | "add", number>;
 
 const POOL = "churn";
-const NAMESPACE = "default";
-const LABELS = { app: "churn" };
 /** Between a crash and the moment when the cluster says so, and the length of a stall. */
 const CRASH_NOTICED_MS = 400;
 const STALL_MS = 3000;
@@ -61,7 +59,7 @@ export class ChurningFleet {
     const servers = startNode([new URL("churn-servers.ts", import.meta.url).pathname, String(count)]);
     const { port } = await servers.line((line) => jsonLine(line) as { readonly port: number } | undefined);
     const fleet = new ChurningFleet(await createApiServer(), servers, port, count, folder);
-    await fleet.#createPool();
+    await createPool(fleet.#client, POOL, port);
     fleet.#watch();
     for (let index = 0; index < count; index++) await fleet.#add(index);
     return fleet;
@@ -130,24 +128,23 @@ export class ChurningFleet {
     this.counts.add++;
     this.#server(index, "up");
     const [podIP] = this.addressOf(index).split(":");
-    const spec = { containers: [{ name: "main", image: "vllm" }] };
-    const metadata = { namespace: NAMESPACE, name: `pod-${index}`, labels: LABELS };
-    await this.#create({ apiVersion: "v1", kind: "Pod", metadata, spec });
+    await this.#sent(() => this.#client.create(poolPod(POOL, nameOf(index))), isAlreadyExists);
     await this.#setReady(index, true, { phase: "Running", podIP });
   }
 
   async #delete(index: number): Promise<void> {
     this.#states[index] = "absent";
     const options = { gracePeriodSeconds: 0 };
-    await this.#sent(() => this.#client.delete(KINDS.Pod, podKey(index), options), isNotFound);
+    await this.#sent(
+      () => this.#client.delete(KINDS.Pod, { namespace: NAMESPACE, name: nameOf(index) }, options),
+      isNotFound,
+    );
     this.#server(index, "down");
   }
 
   async #setReady(index: number, ready: boolean, status: object = {}): Promise<void> {
-    const conditions = [{ type: "Ready", status: ready ? "True" : "False" }];
     if (ready) this.#server(index, "up");
-    const patch = { type: "merge", body: { status: { ...status, conditions } } } as const;
-    await this.#sent(() => this.#client.patch(KINDS.Pod, podKey(index), patch, { subresource: "status" }));
+    await this.#sent(() => setReady(this.#client, nameOf(index), ready, status));
     this.#states[index] = ready ? "ready" : "unready";
   }
 
@@ -182,25 +179,6 @@ export class ChurningFleet {
     this.#closers.push(() => pods.close());
   }
 
-  async #createPool(): Promise<void> {
-    await this.#create({ apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } });
-    for (const definition of foreignDefinitions()) await this.#create(definition as unknown as KubeObject);
-    await this.#create({
-      apiVersion: KINDS.InferencePool.apiVersion,
-      kind: KINDS.InferencePool.kind,
-      metadata: { namespace: NAMESPACE, name: POOL },
-      spec: {
-        selector: { matchLabels: LABELS },
-        targetPorts: [{ number: this.#port }],
-        endpointPickerRef: { name: "churn-epp", port: { number: 9002 } },
-      },
-    });
-  }
-
-  async #create(object: KubeObject): Promise<void> {
-    await this.#sent(() => this.#client.create(object), isAlreadyExists);
-  }
-
   /** Sends a write, again where it failed: a kept connection may be closed just as it is used. It may have been done then. */
   async #sent(write: () => Promise<unknown>, isDone: (error: unknown) => boolean = () => false): Promise<void> {
     const once = (): Promise<unknown> =>
@@ -211,7 +189,7 @@ export class ChurningFleet {
   }
 }
 
-const podKey = (index: number) => ({ namespace: NAMESPACE, name: `pod-${index}` });
+const nameOf = (index: number): string => `pod-${index}`;
 
 function isReady({ metadata, status }: KubeObject): boolean {
   const conditions = (status as { readonly conditions?: readonly { type: string; status: string }[] } | undefined)

@@ -1,9 +1,12 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { foreignDefinitions } from "../../crds/foreign.ts";
-import { type ApiServer, createApiServer } from "../../playground/apiserver/server.ts";
+import type { KubeClient } from "../../kube/client.ts";
+import { createKubeClient } from "../../kube/http-client.ts";
+import { createApiServer } from "../../playground/apiserver/server.ts";
 import { sharedPath } from "../../test/corpus.ts";
+import { plainAccess } from "../../test/loopback.ts";
 import { type Child, jsonLine, startNode } from "./child.ts";
+import { createPool, poolPod, setReady } from "./pool.ts";
 
 /** A pool of ready pods in an embedded API server, and their model servers in one process of their own. */
 export interface Fleet {
@@ -18,7 +21,6 @@ export interface Fleet {
 }
 
 const POOL = "bench";
-const LABELS = { app: "bench" };
 const METRICS_PAGE = "corpus/metrics/vllm-current.txt";
 
 /** Starts `count` model servers and makes as many ready pods. `folder` gets the kubeconfig. */
@@ -27,7 +29,10 @@ export async function startFleet(count: number, folder: string): Promise<Fleet> 
   const servers = startNode([script, sharedPath(METRICS_PAGE), String(count)]);
   const { port, addresses } = await servers.line((line) => jsonLine(line) as ModelServers | undefined);
   const api = await createApiServer();
-  await createObjects(api, addresses, port);
+  const client = createKubeClient(plainAccess(api.url));
+  await createPool(client, POOL, port);
+  await createPods(client, addresses);
+  client.close();
   const kubeconfig = join(folder, "kubeconfig");
   writeFileSync(kubeconfig, api.kubeconfig());
   return {
@@ -48,36 +53,10 @@ interface ModelServers {
   readonly addresses: readonly string[];
 }
 
-async function createObjects(api: ApiServer, addresses: readonly string[], port: number): Promise<void> {
-  await post(api, "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name: "default" } });
-  for (const definition of foreignDefinitions())
-    await post(api, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition);
-  await post(api, "/apis/inference.networking.k8s.io/v1/namespaces/default/inferencepools", {
-    apiVersion: "inference.networking.k8s.io/v1",
-    kind: "InferencePool",
-    metadata: { name: POOL },
-    spec: {
-      selector: { matchLabels: LABELS },
-      targetPorts: [{ number: port }],
-      endpointPickerRef: { name: "bench-epp", port: { number: 9002 } },
-    },
-  });
+async function createPods(client: KubeClient, addresses: readonly string[]): Promise<void> {
   for (const [index, podIP] of addresses.entries()) {
     const name = `model-${index}`;
-    const pods = "/api/v1/namespaces/default/pods";
-    const spec = { containers: [{ name: "main", image: "vllm", ports: [{ containerPort: port }] }] };
-    await post(api, pods, { apiVersion: "v1", kind: "Pod", metadata: { name, labels: LABELS }, spec });
-    const conditions = [{ type: "Ready", status: "True" }];
-    const status = { phase: "Running", podIP, podIPs: [{ ip: podIP }], conditions };
-    await send(api, "PATCH", `${pods}/${name}/status`, { status }, "application/merge-patch+json");
+    await client.create(poolPod(POOL, name));
+    await setReady(client, name, true, { phase: "Running", podIP, podIPs: [{ ip: podIP }] });
   }
-}
-
-const post = (api: ApiServer, path: string, body: unknown): Promise<void> =>
-  send(api, "POST", path, body, "application/json");
-
-async function send(api: ApiServer, method: string, path: string, body: unknown, type: string): Promise<void> {
-  const headers = { "content-type": type };
-  const response = await fetch(`${api.url}${path}`, { method, headers, body: JSON.stringify(body) });
-  if (!response.ok) throw new Error(`${method} ${path}: ${await response.text()}`);
 }

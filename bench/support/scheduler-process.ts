@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { build } from "esbuild";
+import { bundle } from "../../images/bundle.ts";
 import { until } from "../../playground/until.ts";
 import { selfSignedCertificate } from "../../scheduler/server/certificates.ts";
 import { type Child, jsonLine, startNode } from "./child.ts";
@@ -21,40 +21,25 @@ export interface SchedulerProcess {
 
 /** Node.js flags as in the image. */
 const NODE_FLAGS = ["--max-semi-space-size=32"];
-/** Dependencies in CommonJS ask for `require`, which an ES module does not have. */
-const BANNER =
-  'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);';
-
-/** Bundles `cmd/scheduler` as for the image, with readable names where they are to be profiled. Returns the file. */
+/** Bundles the scheduler as for the image, with readable text where it is to be profiled. Returns the file. */
 export async function bundleScheduler(folder: string, readable: boolean): Promise<string> {
-  const outfile = join(folder, "scheduler.mjs");
-  await build({
-    entryPoints: [new URL("../../cmd/scheduler/main.ts", import.meta.url).pathname],
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    target: "node24",
-    minify: !readable,
-    banner: { js: BANNER },
-    external: ["zeromq"],
-    outfile,
-    logLevel: "error",
-  });
-  return outfile;
+  const target = join(folder, "image");
+  await bundle(target, { programs: ["scheduler"], readable });
+  return join(target, "app/cmd/scheduler/main.mjs");
 }
 
-/** Starts the scheduler on a fleet with its default configuration. `nodeFlags` come on top of the image's. */
+/** Starts a bundled scheduler on a fleet with its default configuration. `nodeFlags` come on top of the image's. */
 export async function startScheduler(
-  bundle: string,
+  program: string,
   fleet: Pick<Fleet, "kubeconfig" | "poolName">,
   { tls = false, nodeFlags = [] }: { readonly tls?: boolean; readonly nodeFlags?: readonly string[] } = {},
 ): Promise<SchedulerProcess> {
-  const folder = dirname(bundle);
+  const folder = dirname(program);
   const certificate = tls ? writeCertificate(folder) : undefined;
   const serving = tls ? ["--cert-path", folder] : ["--secure-serving=false"];
   const flags = ["--pool-name", fleet.poolName, "--drain-timeout=0s", ...serving];
   const ports = ["--grpc-port=0", "--grpc-health-port=0", "--metrics-port=0"];
-  const child = startNode([...NODE_FLAGS, ...nodeFlags, bundle, ...flags, ...ports], {
+  const child = startNode([...NODE_FLAGS, ...nodeFlags, program, ...flags, ...ports], {
     KUBECONFIG: fleet.kubeconfig,
     LLMISVC_BIND_ADDRESS: "127.0.0.1",
   });

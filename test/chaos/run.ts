@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { quantile } from "../../bench/support/bench.ts";
 import { until } from "../../playground/until.ts";
 import { describeError } from "../../telemetry/log.ts";
 import { haveComponents } from "../cluster/toolbox.ts";
@@ -105,15 +106,11 @@ async function harm(bed: Bed, { minutes, seed, every, only, without }: Options):
   return { kills, counts, failed };
 }
 
-function quantile(values: readonly number[], share: number): number {
-  const sorted = Float64Array.from(values).sort();
-  return sorted[Math.floor(share * (sorted.length - 1))] ?? 0;
-}
-
 function printLoad({ counts }: Load, verdict: Verdict): void {
   const { sent, served, latenciesMs } = counts;
   say(`requests: ${sent} sent, ${served} served, ${sent - served} not`);
-  say(`latency: p50 ${quantile(latenciesMs, 0.5)} ms, p99 ${quantile(latenciesMs, 0.99)} ms`);
+  const sorted = Float64Array.from(latenciesMs).sort();
+  say(`latency: p50 ${quantile(sorted, 0.5)} ms, p99 ${quantile(sorted, 0.99)} ms`);
   say(`not served, on a killed pod: ${verdict.onKilledPods.length}`);
   say(`not served, stream given to a killed scheduler (duplex): ${verdict.onKilledSchedulers.length}`);
   say(`lost: ${verdict.lost.length}`);
