@@ -74,6 +74,18 @@ describe("registry", () => {
     expect(await registry.render()).toContain("g 2\n");
   });
 
+  test("values that no label can have are one series, which can be dropped", async () => {
+    const registry = createMetricsRegistry();
+    const family = registry.gauge({ name: "g", help: "G.", labels: ["a", "b"] });
+    family.labels("x".repeat(256), "1").set(1);
+    family.labels("x".repeat(257), "1").set(2);
+    family.labels("x\ny", "1").inc();
+    expect(await registry.render()).toContain('g{a="other",b="1"} 3\n');
+    expect((await registry.render()).split("\n").filter((line) => line.startsWith("g{"))).toHaveLength(2);
+    family.remove("z".repeat(300), "1");
+    expect(await registry.render()).not.toContain("other");
+  });
+
   test("a wrong number of label values is refused", () => {
     const family = createMetricsRegistry().counter({ name: "c", help: "C.", labels: ["a", "b"] });
     expect(() => family.labels("x")).toThrow("got 1 label values, want 2");

@@ -18,7 +18,7 @@ export interface Histogram {
 }
 
 /**
- * All series of one metric name. `labels` finds or makes the series of the given values, in the order of the declared
+ * All series of one metric name. A value that no label can have counts as `other`. `labels` finds or makes the series of the given values, in the order of the declared
  * names; keep the returned child where it is used often, since updating it costs no look-up.
  */
 export interface Family<Child> {
@@ -52,6 +52,15 @@ export interface HistogramSpec extends MetricSpec {
 }
 
 const DEFAULT_MAX_SERIES = 10_000;
+/** Longest value of a label: many come from clients, and each is kept and shown for good. */
+const MAX_VALUE_LENGTH = 256;
+const UNPRINTABLE = /\p{Cc}/u;
+
+/** Label value that stands for all that get no series of their own. */
+export const OTHER = "other";
+
+/** Whether a text can be a label's value: at most 256 characters, none of them a control character. */
+export const isLabelValue = (text: string): boolean => text.length <= MAX_VALUE_LENGTH && !UNPRINTABLE.test(text);
 
 /** The metrics of one process and their text exposition (Prometheus text format 0.0.4). */
 export interface MetricsRegistry {
@@ -169,6 +178,8 @@ class SampleSum {
   }
 }
 
+const labelValue = (text: string): string => (isLabelValue(text) ? text : OTHER);
+
 class SeriesTable<Child> implements Family<Child> {
   readonly series = new Map<string, Series<Child>>();
   readonly #labelCount: number;
@@ -188,15 +199,16 @@ class SeriesTable<Child> implements Family<Child> {
     if (known !== undefined) return known.child;
     if (values.length !== this.#labelCount)
       throw new Error(`got ${values.length} label values, want ${this.#labelCount}`);
-    if (this.series.size >= this.#maxSeries && values.some((value) => value !== "other"))
-      return this.labels(...values.map(() => "other"));
+    if (!values.every(isLabelValue)) return this.labels(...values.map(labelValue));
+    if (this.series.size >= this.#maxSeries && values.some((value) => value !== OTHER))
+      return this.labels(...values.map(() => OTHER));
     const child = this.#create();
     this.series.set(key, { values, child });
     return child;
   }
 
   remove(...values: string[]): void {
-    this.series.delete(values.join("\n"));
+    this.series.delete(values.map(labelValue).join("\n"));
   }
 }
 

@@ -1,13 +1,7 @@
-import type { MetricsRegistry } from "../../telemetry/metrics.ts";
+import { type MetricsRegistry, OTHER, isLabelValue } from "../../telemetry/metrics.ts";
 
 /** Distinct names that get series of their own. */
 const MAX_NAMES = 1000;
-/** A longer name is nobody's model; a client that sends such ones must not fill the memory. */
-const MAX_NAME_LENGTH = 256;
-const UNPRINTABLE = /\p{Cc}/u;
-
-/** Value of a label that stands for all names beyond the budget. */
-export const OTHER = "other";
 
 /** Admits a bounded number of distinct names that clients choose; all later ones are `other`. */
 export class NameBudget {
@@ -22,7 +16,7 @@ export class NameBudget {
   admit(name: string): string {
     if (this.#known.has(name)) return name;
     if (this.#always().has(name)) return name;
-    if (this.#known.size > MAX_NAMES || name.length > MAX_NAME_LENGTH || UNPRINTABLE.test(name)) return OTHER;
+    if (this.#known.size > MAX_NAMES || !isLabelValue(name)) return OTHER;
     this.#known.add(name);
     return name;
   }

@@ -23,6 +23,8 @@ const M = ["model_name", "target_model_name", "fairness_id", "priority"];
 const TWIN = ["model_name", "target_model_name"];
 /** Label sets whose children are kept at hand. */
 const MAX_KEPT = 4096;
+/** Sets of models, fairness ids and priorities that get series of their own: thousands of tenants would make pages of 100 MB. */
+const MAX_SETS = 2000;
 
 /** What a request is counted under. */
 export interface RequestLabels {
@@ -137,13 +139,14 @@ function createFamilies(registry: MetricsRegistry) {
     { name: `inference_objective_${name}`, ...(labels === undefined ? {} : { labels }) },
   ];
   const counter = (name: string, help: string, labels: readonly string[], aliases: readonly Alias[]) =>
-    registry.counter({ name: `llm_d_epp_${name}`, help: `[ALPHA] ${help}`, labels, aliases });
+    registry.counter({ name: `llm_d_epp_${name}`, help: `[ALPHA] ${help}`, labels, aliases, maxSeries: MAX_SETS });
   const histogram = (name: string, help: string, buckets: readonly number[], old?: string, labels = M) =>
     registry.histogram({
       name: `llm_d_epp_${name}`,
       help: `[ALPHA] ${help}`,
       labels,
       buckets,
+      maxSeries: MAX_SETS,
       ...(old === undefined ? {} : { aliases: twin(old) }),
     });
   return {
@@ -164,6 +167,7 @@ function createFamilies(registry: MetricsRegistry) {
       name: "llm_d_epp_request_running",
       help: "[ALPHA] Requests that were routed and are not answered yet.",
       labels: M,
+      maxSeries: MAX_SETS,
       aliases: twin("running_requests", ["model_name"]),
     }),
     duration: histogram(
