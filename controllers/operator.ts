@@ -46,7 +46,7 @@ const DISCOVERY_RETRY_MS = 200;
 const MIGRATION_RETRY_MS = 30_000;
 const CERTIFICATE_CHECK_MS = 3_600_000;
 /** At the end, time for passes under way before their writes are cut off, and for Events. */
-const LAST_PASSES_MS = 8_000;
+const LAST_PASSES_MS = 6_000;
 const LAST_EVENTS_MS = 2_000;
 
 /** Parts and settings of an operator. */

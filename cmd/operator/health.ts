@@ -1,6 +1,10 @@
 import { type ServerResponse, createServer } from "node:http";
 import { cpuProfile, heapSnapshot } from "./profiling.ts";
 
+/** Kubelets and Prometheus send a few lines; anybody else may connect, too. */
+const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 30_000 };
+const MAX_CONNECTIONS = 256;
+
 /** A listening health server. */
 export interface HealthServer {
   close(): Promise<void>;
@@ -38,19 +42,24 @@ export async function startHealthServer(
   at: { readonly host: string; readonly port: number },
   answers: HealthAnswers,
 ): Promise<HealthServer> {
-  const server = createServer((request, response) => {
-    const url = new URL(request.url ?? "/", "http://server");
+  const server = createServer(TIMEOUTS, (request, response) => {
+    const url = URL.parse(request.url ?? "/", "http://server");
+    if (url === null) return void response.writeHead(400).end();
     const path = url.pathname;
     if (answers.profiling === true && serveProfile(url, response)) return;
     if (path === "/healthz") response.end("ok");
     else if (path === "/readyz")
       response.writeHead(answers.ready() ? 200 : 503).end(answers.ready() ? "ok" : "starting");
     else if (path === "/metrics")
-      void Promise.resolve(answers.render()).then((page) =>
-        response.writeHead(200, { "content-type": "text/plain; version=0.0.4" }).end(page),
-      );
+      void Promise.resolve()
+        .then(answers.render)
+        .then(
+          (page) => response.writeHead(200, { "content-type": "text/plain; version=0.0.4" }).end(page),
+          (error: unknown) => response.writeHead(500).end(String(error)),
+        );
     else response.writeHead(404).end();
   });
+  server.maxConnections = MAX_CONNECTIONS;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(at.port, at.host, resolve);

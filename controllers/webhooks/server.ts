@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { isObject } from "../../crds/json.ts";
 import type { Json, JsonObject } from "../../crds/schema/types.ts";
 import { type Logger, describeError } from "../../telemetry/log.ts";
+import { BodyReader, BodyRefusal } from "./body.ts";
 import { type WebhookMetrics, meter } from "./metrics.ts";
 import {
   type ReviewContext,
@@ -15,8 +16,23 @@ import {
   reviewService,
 } from "./review.ts";
 
-/** A review carries one object, or a page of objects to convert. */
-const MAX_BODY_BYTES = 64 * 1024 * 1024;
+/** An admission review carries an object and what it was, which etcd bounds to 1.5 MiB each; controller-runtime has the same limit. */
+const MAX_ADMISSION_BYTES = 7 * 1024 * 1024;
+/** A conversion carries all objects of a list. */
+const MAX_CONVERSION_BYTES = 64 * 1024 * 1024;
+/** Bodies that are being read, in all. */
+const MAX_HELD_BYTES = 128 * 1024 * 1024;
+/** API servers open one for each review under way, and wait for its answer for at most 30 s. */
+const LIMITS = {
+  maxConnections: 1024,
+  handshakeTimeoutMs: 10_000,
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  /** Longer than API servers keep an idle connection, so that none sends a review into one that is being closed. */
+  keepAliveTimeout: 100_000,
+};
+/** Time for reviews under way at the end. */
+const CLOSE_MS = 2_000;
 
 /** Path of the conversion webhook. */
 export const CONVERSION_PATH = "/convert";
@@ -60,22 +76,32 @@ export async function startWebhookServer(options: {
   readonly metrics?: WebhookMetrics | undefined;
 }): Promise<WebhookServer> {
   const { pair, context, logger, metrics } = options;
+  const bodies = new BodyReader(MAX_HELD_BYTES);
+  const { maxConnections, handshakeTimeoutMs, ...timeouts } = LIMITS;
   const tls = ({ privateKey, certificate }: ServingPair) => ({ key: privateKey, cert: certificate });
-  const server = createServer({ ...tls(pair), minVersion: "TLSv1.2" }, (request, response) => {
+  const secure = { ...tls(pair), minVersion: "TLSv1.2", handshakeTimeout: handshakeTimeoutMs } as const;
+  const server = createServer({ ...secure, ...timeouts }, (request, response) => {
     if (metrics !== undefined) meter(metrics, webhookOf(request), response);
-    void respond(request, response, context).catch((error: unknown) => {
-      logger.warn("webhook request failed", { path: request.url, error: describeError(error) });
-      if (!response.headersSent) response.writeHead(400, { "content-type": "text/plain" });
+    void respond(request, response, context, bodies).catch((error: unknown) => {
+      logger.warn("webhook request failed", { path: pathOf(request), error: describeError(error) });
+      const status = error instanceof BodyRefusal ? error.status : 400;
+      // What is left of a body is not read: the connection ends with the answer.
+      if (!response.headersSent) response.writeHead(status, { "content-type": "text/plain", connection: "close" });
       response.end(describeError(error));
     });
   });
+  server.maxConnections = maxConnections;
   await listen(server, options.port, options.host);
   return {
     port: (server.address() as AddressInfo).port,
     setCertificate: (next) => server.setSecureContext(tls(next)),
     close: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      const timer = setTimeout(() => server.closeAllConnections(), CLOSE_MS);
+      await new Promise((resolve) => {
+        server.close(resolve);
+        server.closeIdleConnections();
+      });
+      clearTimeout(timer);
     },
   };
 }
@@ -105,27 +131,23 @@ export function answerReview(path: string, review: JsonObject, context: ReviewCo
   return reviewer === undefined ? undefined : reviewAdmission(review, reviewer, context);
 }
 
-async function respond(request: IncomingMessage, response: ServerResponse, context: ReviewContext): Promise<void> {
+async function respond(
+  request: IncomingMessage,
+  response: ServerResponse,
+  context: ReviewContext,
+  bodies: BodyReader,
+): Promise<void> {
   const path = pathOf(request);
-  const answer = answerReview(path, await readReview(request), context);
-  if (answer === undefined) {
-    response.writeHead(404).end();
-    return;
-  }
+  if (webhookOf(request) === "other") throw new BodyRefusal(404, "there is no webhook of that path");
+  if (request.method !== "POST") throw new BodyRefusal(405, "reviews come by POST");
+  const limit = path === CONVERSION_PATH ? MAX_CONVERSION_BYTES : MAX_ADMISSION_BYTES;
+  const answer = answerReview(path, parseReview(await bodies.read(request, limit)), context);
   const body = Buffer.from(JSON.stringify(answer));
   response.writeHead(200, { "content-type": "application/json", "content-length": body.length }).end(body);
 }
 
-async function readReview(request: IncomingMessage): Promise<JsonObject> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request) {
-    const bytes: Buffer = chunk;
-    size += bytes.length;
-    if (size > MAX_BODY_BYTES) throw new Error(`review larger than ${MAX_BODY_BYTES} bytes`);
-    chunks.push(bytes);
-  }
-  const review: Json = JSON.parse(Buffer.concat(chunks).toString("utf8"));
+function parseReview(body: Buffer): JsonObject {
+  const review: Json = JSON.parse(body.toString("utf8"));
   if (!isObject(review)) throw new Error("a review must be a JSON object");
   return review;
 }

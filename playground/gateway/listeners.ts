@@ -2,6 +2,12 @@ import { type RequestListener, type Server, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describeError } from "../../telemetry/log.ts";
 
+/** Time for the headers of a request. */
+const HEADERS_MS = 10_000;
+/** A connection on which nothing moves for so long is cut: longer than a model server thinks about its first token. */
+const IDLE_MS = 600_000;
+const MAX_CONNECTIONS = 10_000;
+
 /** HTTP servers of the gateway, one a port. */
 export interface Listeners {
   /** Ports that cannot be listened on, and why. */
@@ -24,7 +30,11 @@ export function createListeners(
     new Promise((resolve, reject) => {
       let bound = port;
       const server = createServer((request, response) => serve(bound, request, response));
+      // A body may take its time, as long as something moves.
       server.requestTimeout = 0;
+      server.headersTimeout = HEADERS_MS;
+      server.setTimeout(IDLE_MS);
+      server.maxConnections = MAX_CONNECTIONS;
       server.once("error", reject);
       server.listen({ host, port }, () => {
         bound = (server.address() as AddressInfo).port;

@@ -24,6 +24,9 @@ export interface DebugPage {
 /** A text that a page cannot use; the message says why. */
 export class BadText extends Error {}
 
+/** Prometheus and people send a few lines; anybody else may connect, too. */
+const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 30_000 };
+const MAX_CONNECTIONS = 256;
 /** Bytes of a text that is put. */
 const MAX_TEXT_BYTES = 1024;
 
@@ -48,13 +51,14 @@ export interface MetricsServer {
 
 /** Serves `/metrics` and the debug pages over HTTP. Rejects where the address cannot be bound. */
 export async function startMetricsServer(settings: MetricsServerSettings): Promise<MetricsServer> {
-  const server = createServer((request, response) => {
+  const server = createServer(TIMEOUTS, (request, response) => {
     answer(request, response, settings).catch((error: unknown) => {
       settings.logger.error("cannot answer on the metrics port", { path: request.url, error });
       if (!response.headersSent) end(response, 500, "internal error\n");
       else response.destroy();
     });
   });
+  server.maxConnections = MAX_CONNECTIONS;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject).listen({ host: settings.host, port: settings.port }, resolve);
   });
@@ -73,7 +77,9 @@ async function answer(
   response: ServerResponse,
   { metrics, pages, authorize }: MetricsServerSettings,
 ): Promise<void> {
-  const { pathname, searchParams } = new URL(request.url ?? "/", "http://metrics");
+  const url = URL.parse(request.url ?? "/", "http://metrics");
+  if (url === null) return end(response, 400, "this is no path\n");
+  const { pathname, searchParams } = url;
   const path = pathname.length > 1 && pathname.endsWith("/") ? pathname.slice(0, -1) : pathname;
   const method = request.method ?? "GET";
   if (authorize !== undefined) {
