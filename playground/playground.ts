@@ -23,6 +23,7 @@ const OPERATOR_PATIENCE = { timeoutMs: 60_000 };
 export const PROGRAMS: Entries = {
   operator: `${ROOT}cmd/operator/main.ts`,
   scheduler: `${ROOT}cmd/scheduler/main.ts`,
+  sidecar: `${ROOT}cmd/sidecar/main.ts`,
   simulator: `${ROOT}cmd/simulator/main.ts`,
   cli: `${ROOT}cmd/llmisvc/main.ts`,
 };

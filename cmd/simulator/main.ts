@@ -24,6 +24,7 @@ if (warnings.length > 0) log.warn("flags without effect in a simulated server", 
 const simulator = await startSimulator(options, {
   name: process.env.POD_NAME ?? hostname(),
   namespace: process.env.POD_NAMESPACE,
+  address: process.env.POD_IP,
 }).catch((error: unknown) => fail("cannot listen", { host: options.host, port: options.port, error }));
 
 log.info("simulated model server listening", {

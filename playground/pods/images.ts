@@ -7,6 +7,8 @@ import { ContainerConfigError } from "./environment.ts";
 export interface Entries {
   readonly operator: string;
   readonly scheduler: string;
+  /** The routing sidecar of decode pods. */
+  readonly sidecar: string;
   readonly simulator: string;
   /** The `llmisvc` command line. */
   readonly cli: string;
@@ -30,6 +32,7 @@ const VLLM_VERSION = "0.22.0";
 const PROGRAM_OF_IMAGE: readonly (readonly [RegExp, string])[] = [
   [/storage-initializer/, "storage-initializer"],
   [/llmisvc-operator|llmisvc-controller/, "manager"],
+  [/disagg-sidecar|routing-sidecar/, "pd-sidecar"],
   [/endpoint-picker|inference-scheduler|llmisvc-scheduler|\/epp\b/, "epp"],
   [/vllm|llm-d-cuda|llm-d-rocm|llm-d-cpu|llm-d-inference-sim|\/llm-d:/, "vllm"],
 ];
@@ -45,6 +48,7 @@ const TOOLS = new Set(
 const ALIASES: Readonly<Record<string, string>> = {
   epp: "epp",
   "llmisvc-scheduler": "epp",
+  "pd-sidecar": "pd-sidecar",
   "llmisvc-operator": "manager",
   manager: "manager",
   llmisvc: "llmisvc",
@@ -72,6 +76,7 @@ export function createImages(options: {
   const vllm = run(options.entries.simulator);
   const scripts: Readonly<Record<string, string>> = {
     epp: run(options.entries.scheduler),
+    "pd-sidecar": run(options.entries.sidecar),
     manager: run(options.entries.operator),
     llmisvc: run(options.entries.cli),
     vllm: `case "$1" in --version | -v) echo ${VLLM_VERSION} ; exit 0 ;; esac\n${vllm}`,

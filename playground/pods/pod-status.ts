@@ -20,7 +20,9 @@ export interface PodStatusInput {
 /** The status of a pod as the kubelet writes it (core v1). */
 export function podStatus(input: PodStatusInput): Fields {
   const initialized = input.init.every((status, index) => isInitialized(input.pod, status, index));
-  const unready = input.main.filter((status) => status["ready"] !== true).map((status) => String(status["name"]));
+  const sidecars = input.init.filter((_, index) => isSidecar(input.pod, index));
+  const lasting = [...sidecars, ...input.main];
+  const unready = lasting.filter((status) => status["ready"] !== true).map((status) => String(status["name"]));
   const phase = podPhase(input, initialized);
   const finished = phase === "Succeeded" || phase === "Failed";
   const ready: Pick<ConditionState, "status" | "reason" | "message"> =
@@ -61,9 +63,12 @@ function withoutEmptyReason(condition: Fields): Fields {
   return reason === "" ? rest : condition;
 }
 
+/** Whether an init container goes on beside the others. */
+const isSidecar = (pod: KubeObject, index: number): boolean =>
+  textAt(pod, "spec", "initContainers", index, "restartPolicy") === "Always";
+
 function isInitialized(pod: KubeObject, status: Fields, index: number): boolean {
-  const sidecar = textAt(pod, "spec", "initContainers", index, "restartPolicy") === "Always";
-  return sidecar ? status["started"] === true : field(status, "state", "terminated", "exitCode") === 0;
+  return isSidecar(pod, index) ? status["started"] === true : field(status, "state", "terminated", "exitCode") === 0;
 }
 
 function podPhase(input: PodStatusInput, initialized: boolean): string {

@@ -7,6 +7,7 @@ import { type PodFacts, expandVariables, resolveEnvironment } from "./environmen
 import { createImages } from "./images.ts";
 import { LogBuffer } from "./logs.ts";
 import { rewritePaths } from "./paths.ts";
+import { podStatus } from "./pod-status.ts";
 import { writeVolumes } from "./volumes.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "llmisvc-pods-"));
@@ -97,8 +98,34 @@ describe("volumes", () => {
   });
 });
 
+describe("status", () => {
+  const sidecar = { name: "side", restartPolicy: "Always" };
+  const main = { name: "main", ready: true, state: { running: {} } };
+  const statusWith = (side: object) =>
+    podStatus({
+      pod: { ...pod, spec: { initContainers: [sidecar, { name: "once" }], containers: [{ name: "main" }] } },
+      podIP: "127.9.0.1",
+      hostIP: "127.9.0.0",
+      startTime: "t",
+      init: [
+        { name: "side", started: true, ...side },
+        { name: "once", ready: false, state: { terminated: { exitCode: 0 } } },
+      ],
+      main: [main],
+      previous: undefined,
+      now: "t",
+    });
+  test.each([
+    [{ ready: true }, { status: "True" }],
+    [{ ready: false }, { status: "False", message: "containers with unready status: [side]" }],
+  ])("a pod is as ready as its sidecars: %j", (side, wanted) => {
+    const conditions = statusWith(side)["conditions"] as { readonly type: string }[];
+    expect(conditions.find(({ type }) => type === "Ready")).toMatchObject(wanted);
+  });
+});
+
 describe("programs of containers", () => {
-  const entries = { operator: "/o.ts", scheduler: "/s.ts", simulator: "/m.ts", cli: "/c.ts" };
+  const entries = { operator: "/o.ts", scheduler: "/s.ts", sidecar: "/d.ts", simulator: "/m.ts", cli: "/c.ts" };
   const images = createImages({ entries, folder: join(folder, "images"), node: "/usr/bin/node" });
   test.each([
     [
@@ -106,6 +133,8 @@ describe("programs of containers", () => {
       ["storage-initializer", "hf://a", "/mnt"],
     ],
     [{ image: "ghcr.io/llm-d/llm-d-cuda:v0.9.0", args: ["--port", "1"] }, ["vllm", "--port", "1"]],
+    [{ image: "ghcr.io/llm-d/llm-d-routing-sidecar:v0.2.0", args: ["--port=1"] }, ["pd-sidecar", "--port=1"]],
+    [{ image: "llmisvc-scheduler:0.1.0", command: ["/app/pd-sidecar", "--port=1"] }, ["pd-sidecar", "--port=1"]],
     [{ image: "x", command: ["/app/epp", "-v=4", ""] }, ["epp", "-v=4", ""]],
   ])("%j", (container, [program, ...args]) => {
     expect(images.commandOf(container)).toEqual([join(images.path, program!), ...args]);

@@ -25,7 +25,7 @@ beforeAll(async () => {
   await client.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: "ns" } });
   await client.create({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace: "ns" } });
   controllers = await startControllers(client);
-  const entries = { operator: "/none", scheduler: "/none", simulator: "/none", cli: "/none" };
+  const entries = { operator: "/none", scheduler: "/none", sidecar: "/none", simulator: "/none", cli: "/none" };
   runner = await createPodRunner({ client, entries, access: { kubeconfig }, folder, settings: { backOffMs: 20 } });
   api.onPodLogs(runner.logs);
 });

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { BlockPool } from "./block-pool.ts";
-import { Engine, type EngineLimits, LLAMA_8B_H100, stepDurationMs } from "./engine.ts";
+import { Engine, type EngineLimits } from "./engine.ts";
 import { createRandom } from "./random.ts";
+import { LLAMA_8B_H100, LLAMA_8B_NDR, stepDurationMs, transferDurationMs } from "./step-costs.ts";
 import { hashBlocks, splitPieces, tokenize } from "./tokens.ts";
 
 const LIMITS: EngineLimits = {
@@ -21,7 +22,10 @@ function runToEnd(engine: Engine, limit = 10_000): { steps: number; emitted: Map
   let steps = 0;
   while (!engine.idle && steps < limit) {
     steps++;
-    if (engine.beginStep() === undefined) break;
+    const work = engine.beginStep();
+    const { transfers } = engine;
+    if (work === undefined && transfers.length === 0) break;
+    for (const { id } of transfers) engine.endTransfer(id);
     for (const { id, index } of engine.endStep()) emitted.set(id, [...(emitted.get(id) ?? []), index]);
   }
   return { steps, emitted };
@@ -86,24 +90,115 @@ describe("engine", () => {
     expect(engine.pool.freeBlocks).toBe(100);
   });
 
+  describe("with prefill and decode apart", () => {
+    const prompt = range(100);
+    const decode = { id: "d", promptTokens: prompt, outputTokens: range(3), adapter: "", remotePrefill: true };
+
+    test("a finished prefill holds its blocks until they are fetched", () => {
+      const engine = new Engine(LIMITS);
+      engine.submit({ id: "p", promptTokens: prompt, outputTokens: [1], adapter: "", remoteDecode: true });
+      expect(runToEnd(engine).steps).toBe(1);
+      expect(engine.heldBlocks("p")).toHaveLength(7);
+      expect(engine.pool.freeBlocks).toBe(93);
+      expect([engine.releaseHeld("p"), engine.releaseHeld("p")]).toEqual([true, false]);
+      expect(engine.pool.freeBlocks).toBe(100);
+    });
+
+    test("a transferred prompt waits outside of the batch, is computed but for its last token, and is cached", () => {
+      const engine = new Engine(LIMITS);
+      engine.submit(decode);
+      expect(engine.beginStep()).toBeUndefined();
+      expect(engine.transfers).toEqual([{ id: "d", promptTokens: 100, missingTokens: 100 }]);
+      expect([engine.waitingCount, engine.runningCount, engine.idle]).toEqual([1, 0, false]);
+      expect(engine.pool.freeBlocks).toBe(93);
+      engine.endTransfer("d");
+      const work = { prefillTokens: 0, attendedPairs: 0, decodeRequests: 1, resumedRequests: 1, contextTokens: 99 };
+      expect(engine.beginStep()).toEqual(work);
+      expect(engine.admissions).toEqual([{ id: "d", cachedTokens: 99 }]);
+      expect(engine.endStep()).toEqual([{ id: "d", index: 0, finished: false }]);
+      expect(runToEnd(engine).emitted.get("d")).toEqual([1, 2]);
+      engine.submit({ ...decode, id: "again" });
+      engine.beginStep();
+      expect(engine.transfers).toEqual([{ id: "again", promptTokens: 100, missingTokens: 4 }]);
+      engine.endTransfer("again");
+      runToEnd(engine);
+      expect(engine.counters).toMatchObject({
+        promptTokens: 200,
+        prefixHitTokens: 96,
+        externalQueryTokens: 104,
+        externalHitTokens: 102,
+      });
+      expect(engine.pool.freeBlocks).toBe(100);
+    });
+
+    test("a transfer that finds no free blocks waits for them, and those behind it too", () => {
+      const engine = new Engine({ ...LIMITS, numGpuBlocks: 8 });
+      engine.submit({ id: "p", promptTokens: range(40, 500), outputTokens: [1], adapter: "", remoteDecode: true });
+      runToEnd(engine);
+      engine.submit(decode);
+      engine.submit({ id: "b", promptTokens: [1], outputTokens: [1], adapter: "" });
+      expect([engine.beginStep(), engine.transfers, engine.waitingCount]).toEqual([undefined, [], 2]);
+      engine.releaseHeld("p");
+      engine.beginStep();
+      expect(engine.transfers).toMatchObject([{ id: "d" }]);
+    });
+
+    test("an aborted transfer gives its blocks back, and its end means nothing", () => {
+      const engine = new Engine(LIMITS);
+      engine.submit(decode);
+      engine.beginStep();
+      engine.abort("d");
+      engine.endTransfer("d");
+      expect([engine.idle, engine.pool.freeBlocks]).toEqual([true, 100]);
+    });
+
+    test("a preempted request computes the prompt that was transferred before", () => {
+      const engine = new Engine({ ...LIMITS, numGpuBlocks: 9, enablePrefixCaching: false });
+      engine.submit({ id: "a", promptTokens: range(16), outputTokens: range(40), adapter: "" });
+      engine.submit({ ...decode, promptTokens: range(90, 500), outputTokens: range(20) });
+      engine.beginStep();
+      engine.endTransfer("d");
+      engine.endStep();
+      const { emitted } = runToEnd(engine);
+      expect(engine.counters.preemptions).toBeGreaterThan(0);
+      expect(emitted.get("d")).toEqual(range(20));
+    });
+
+    test.each([
+      [0.5, 48, []],
+      [0.8, 0, ["b"]],
+    ])("a request that wants %f of its prompt cached gets %i cached tokens or is refused", (share, hits, refusals) => {
+      const engine = new Engine(LIMITS);
+      const request = { promptTokens: range(64), outputTokens: [1], adapter: "" };
+      engine.submit({ ...request, id: "a" });
+      runToEnd(engine);
+      engine.submit({ ...request, id: "b", cacheHitThreshold: share });
+      engine.beginStep();
+      expect([engine.refusals, engine.counters.prefixHitTokens]).toEqual([refusals, hits]);
+      expect(engine.waitingCount).toBe(0);
+    });
+  });
+
   test("any mix of requests ends with every token emitted once and every block free", () => {
     const requests = fc.array(
       fc.record({
         prompt: fc.integer({ min: 1, max: 300 }),
         output: fc.integer({ min: 1, max: 60 }),
         group: fc.integer({ min: 0, max: 2 }),
+        remotePrefill: fc.boolean(),
       }),
       { minLength: 1, maxLength: 20 },
     );
     fc.assert(
       fc.property(requests, fc.integer({ min: 25, max: 60 }), (mix, numGpuBlocks) => {
         const engine = new Engine({ ...LIMITS, numGpuBlocks });
-        for (const [index, { prompt, output, group }] of mix.entries())
+        for (const [index, { prompt, output, group, remotePrefill }] of mix.entries())
           engine.submit({
             id: `${index}`,
             promptTokens: range(prompt, group * 10_000),
             outputTokens: range(output),
             adapter: "",
+            remotePrefill,
           });
         const { emitted } = runToEnd(engine, 50_000);
         for (const [index, { output }] of mix.entries()) expect(emitted.get(`${index}`)).toEqual(range(output));
@@ -115,8 +210,18 @@ describe("engine", () => {
 });
 
 test("step duration follows the linear model", () => {
-  const work = { prefillTokens: 1000, attendedPairs: 500_000, decodeRequests: 10, contextTokens: 20_000 };
+  const work = {
+    prefillTokens: 1000,
+    attendedPairs: 500_000,
+    decodeRequests: 10,
+    resumedRequests: 0,
+    contextTokens: 20_000,
+  };
   expect(stepDurationMs(work, LLAMA_8B_H100)).toBeCloseTo(6.5 + 22 + 0.3 + 0.2 + 1.52, 6);
+});
+
+test("a transfer takes its set-up and the time of its bytes", () => {
+  expect(transferDurationMs(10_000, LLAMA_8B_NDR)).toBeCloseTo(1 + 32.77, 2);
 });
 
 describe("block pool", () => {

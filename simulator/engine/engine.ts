@@ -1,26 +1,7 @@
 import { BlockPool, type BlockListener } from "./block-pool.ts";
+import type { Admission, Emission, EngineRequest, Transfer } from "./requests.ts";
+import type { StepWork } from "./step-costs.ts";
 import { hashBlocks } from "./tokens.ts";
-
-/**
- * Duration of one engine step in microseconds: c0 + cp·P + ca·A + cd·D + ck·K with P uncached prefill tokens,
- * A = Σ n·(context before + n/2) over prefill chunks, D decode requests, K = Σ context lengths of decode requests.
- */
-export interface StepCosts {
-  readonly fixed: number;
-  readonly perPrefillToken: number;
-  readonly perAttendedPair: number;
-  readonly perDecodeRequest: number;
-  readonly perContextToken: number;
-}
-
-/** Costs fitted for Llama 3.1 8B on one H100 from published measurements (BLIS / inference-sim). */
-export const LLAMA_8B_H100: StepCosts = {
-  fixed: 6500,
-  perPrefillToken: 22,
-  perAttendedPair: 0.0006,
-  perDecodeRequest: 20,
-  perContextToken: 0.076,
-};
 
 /** Limits of an engine, named as vLLM's arguments. */
 export interface EngineLimits {
@@ -37,36 +18,13 @@ export interface EngineLimits {
   readonly enablePrefixCaching: boolean;
 }
 
-/** What one step computed, from which its duration follows. */
-export interface StepWork {
-  readonly prefillTokens: number;
-  readonly attendedPairs: number;
-  readonly decodeRequests: number;
-  readonly contextTokens: number;
-}
-
-/** A request as submitted: all its tokens are known from the start, since the answer is simulated. */
-export interface EngineRequest {
-  readonly id: string;
-  readonly promptTokens: readonly number[];
-  /** Tokens the engine will generate, at least one. */
-  readonly outputTokens: readonly number[];
-  /** Adapter name, or "" for the base model. */
-  readonly adapter: string;
-}
-
-/** Progress of one request after a step. */
-export interface Emission {
-  readonly id: string;
-  /** Index of the generated token. */
-  readonly index: number;
-  readonly finished: boolean;
-}
-
 /** Totals since the engine started. */
 export interface EngineCounters {
   prefixQueryTokens: number;
   prefixHitTokens: number;
+  /** Prompt tokens asked of other engines, and got. */
+  externalQueryTokens: number;
+  externalHitTokens: number;
   preemptions: number;
   promptTokens: number;
   generationTokens: number;
@@ -76,11 +34,14 @@ interface Sequence {
   readonly request: EngineRequest;
   readonly tokens: readonly number[];
   readonly hashes: readonly number[];
+  /** Where the prompt's KV blocks come from; a preempted request computes them. */
+  prompt: "computed" | "awaited" | "loaded";
   computed: number;
   generated: number;
   stored: number;
   admitted: boolean;
-  cachedTokens: number;
+  /** Prompt tokens found in this engine's cache. */
+  hitTokens: number;
   blocks: number[];
 }
 
@@ -89,15 +50,10 @@ interface Scheduled {
   readonly count: number;
 }
 
-/** What happened when a request first entered the batch. */
-export interface Admission {
-  readonly id: string;
-  readonly cachedTokens: number;
-}
-
 /**
  * The scheduler of vLLM V1 with continuous batching, chunked prefill, prefix caching and preemption by recompute, as a
- * synchronous state machine without a clock: `beginStep` chooses the work of a step, `endStep` applies it.
+ * synchronous state machine without a clock: `beginStep` chooses the work of a step, `endStep` applies it. Transfers of KV
+ * blocks are told by `transfers` and applied by `endTransfer`; a request waits for its own outside of the batch.
  */
 export class Engine {
   readonly limits: EngineLimits;
@@ -105,6 +61,8 @@ export class Engine {
   readonly counters: EngineCounters = {
     prefixQueryTokens: 0,
     prefixHitTokens: 0,
+    externalQueryTokens: 0,
+    externalHitTokens: 0,
     preemptions: 0,
     promptTokens: 0,
     generationTokens: 0,
@@ -113,6 +71,11 @@ export class Engine {
   #running: Sequence[] = [];
   #scheduled: Scheduled[] = [];
   #admissions: Admission[] = [];
+  #transfers: Transfer[] = [];
+  #refusals: string[] = [];
+  /** Requests that wait for their transfer, and blocks of finished requests that another engine fetches, by request. */
+  readonly #loading = new Map<string, Sequence>();
+  readonly #held = new Map<string, readonly number[]>();
 
   constructor(limits: EngineLimits, listener?: BlockListener) {
     this.limits = limits;
@@ -124,11 +87,11 @@ export class Engine {
   }
 
   get waitingCount(): number {
-    return this.#waiting.length;
+    return this.#waiting.length + this.#loading.size;
   }
 
   get idle(): boolean {
-    return this.#running.length === 0 && this.#waiting.length === 0;
+    return this.#running.length === 0 && this.waitingCount === 0;
   }
 
   /** Adapters of running requests, and of waiting ones, each without duplicates. */
@@ -136,7 +99,7 @@ export class Engine {
     const names = (sequences: readonly Sequence[]) => [
       ...new Set(sequences.map((sequence) => sequence.request.adapter).filter((name) => name !== "")),
     ];
-    return { running: names(this.#running), waiting: names(this.#waiting) };
+    return { running: names(this.#running), waiting: names([...this.#waiting, ...this.#loading.values()]) };
   }
 
   /** Whether the request could ever run: its tokens must fit into the whole cache. */
@@ -151,11 +114,12 @@ export class Engine {
       request,
       tokens,
       hashes,
+      prompt: request.remotePrefill === true ? "awaited" : "computed",
       computed: 0,
       generated: 0,
       stored: 0,
       admitted: false,
-      cachedTokens: 0,
+      hitTokens: 0,
       blocks: [],
     });
   }
@@ -163,29 +127,66 @@ export class Engine {
   /** Drops a request wherever it is; unknown ids are ignored. */
   abort(id: string): void {
     const same = (sequence: Sequence) => sequence.request.id === id;
-    const waiting = this.#waiting.findIndex(same);
+    const sequence = this.#waiting.find(same) ?? this.#running.find(same) ?? this.#loading.get(id);
+    if (sequence === undefined) return;
+    const waiting = this.#waiting.indexOf(sequence);
     if (waiting >= 0) this.#waiting.splice(waiting, 1);
-    const running = this.#running.find(same);
-    if (running === undefined) return;
-    this.#running = this.#running.filter((sequence) => sequence !== running);
-    this.#scheduled = this.#scheduled.filter(({ sequence }) => sequence !== running);
-    this.#free(running);
+    this.#loading.delete(id);
+    this.#running = this.#running.filter((other) => other !== sequence);
+    this.#scheduled = this.#scheduled.filter((other) => other.sequence !== sequence);
+    this.#free(sequence);
+  }
+
+  /** The KV blocks of a prompt have come from the other engine; unknown ids (aborted requests) are ignored. */
+  endTransfer(id: string): void {
+    const sequence = this.#loading.get(id);
+    if (sequence === undefined) return;
+    this.#loading.delete(id);
+    sequence.prompt = "loaded";
+    sequence.computed = sequence.request.promptTokens.length;
+    this.#storeFullBlocks(sequence);
+    // The first token is this engine's own.
+    sequence.computed--;
+    this.#waiting.unshift(sequence);
+  }
+
+  /** Blocks that a finished request holds for another engine; none where it holds none. */
+  heldBlocks(id: string): readonly number[] {
+    return this.#held.get(id) ?? [];
+  }
+
+  /** Gives back what a finished request holds. False where it holds nothing. */
+  releaseHeld(id: string): boolean {
+    this.pool.release(this.heldBlocks(id));
+    return this.#held.delete(id);
   }
 
   /** Chooses the tokens of the next step. Undefined when there is nothing to compute. */
   beginStep(): StepWork | undefined {
     this.#scheduled = [];
     this.#admissions = [];
+    this.#transfers = [];
+    this.#refusals = [];
     let budget = this.limits.maxNumBatchedTokens;
     const preemptedBefore = this.counters.preemptions;
     budget = this.#scheduleRunning(budget);
-    if (this.counters.preemptions === preemptedBefore) this.#admitWaiting(budget);
+    if (this.counters.preemptions === preemptedBefore || this.#scheduled.length === 0) this.#admitWaiting(budget);
     return this.#scheduled.length === 0 ? undefined : this.#work();
   }
 
   /** Requests that entered the batch in the step begun last. */
   get admissions(): readonly Admission[] {
     return this.#admissions;
+  }
+
+  /** Transfers that started in the step begun last. */
+  get transfers(): readonly Transfer[] {
+    return this.#transfers;
+  }
+
+  /** Requests that the step begun last refused, because too little of their prompt is cached. */
+  get refusals(): readonly string[] {
+    return this.#refusals;
   }
 
   /** Applies the step begun last and tells which requests got a token. */
@@ -197,7 +198,7 @@ export class Engine {
       this.#storeFullBlocks(sequence);
     }
     const done = new Set(emissions.filter((emission) => emission.finished).map((emission) => emission.id));
-    for (const sequence of this.#running) if (done.has(sequence.request.id)) this.#free(sequence);
+    for (const sequence of this.#running) if (done.has(sequence.request.id)) this.#finish(sequence);
     this.#running = this.#running.filter((sequence) => !done.has(sequence.request.id));
     this.#scheduled = [];
     return emissions;
@@ -241,9 +242,11 @@ export class Engine {
     this.#running.pop();
     this.#scheduled = this.#scheduled.filter(({ sequence }) => sequence !== victim);
     this.#free(victim);
+    victim.prompt = "computed";
     victim.computed = 0;
     victim.stored = 0;
-    this.#waiting.unshift(victim);
+    // Those whose prompt was transferred hold blocks: before them it could wait for ever.
+    this.#waiting.splice(this.#waiting.findLastIndex(({ prompt }) => prompt === "loaded") + 1, 0, victim);
     this.counters.preemptions++;
   }
 
@@ -258,45 +261,79 @@ export class Engine {
         aside.push(this.#waiting.shift()!);
         continue;
       }
-      const count = this.#admit(head, budget);
-      if (count === 0) break;
-      if (adapter !== "") adapters.add(adapter);
+      const count = this.#start(head, budget);
+      if (count === undefined) break;
+      if (adapter !== "" && count > 0) adapters.add(adapter);
       this.#waiting.shift();
       budget -= count;
     }
     this.#waiting.unshift(...aside);
   }
 
-  /** Moves the head of the waiting queue into the batch. Returns its tokens in this step, 0 when blocks are short. */
+  /**
+   * Takes the head of the waiting queue into the batch, or into a transfer, or refuses it. Returns its tokens in this step,
+   * undefined when blocks are short.
+   */
+  #start(sequence: Sequence, budget: number): number | undefined {
+    if (sequence.prompt === "loaded") return this.#admit(sequence, budget);
+    const hits = this.pool.findPrefix(
+      sequence.hashes,
+      Math.floor((this.#target(sequence) - 1) / this.limits.blockSize),
+    );
+    const cached = hits.length * this.limits.blockSize;
+    const { id, promptTokens, cacheHitThreshold = 0 } = sequence.request;
+    if (sequence.prompt === "awaited") return this.#beginTransfer(sequence, hits) ? 0 : undefined;
+    if (!sequence.admitted && cached < cacheHitThreshold * promptTokens.length) {
+      this.#refusals.push(id);
+      return 0;
+    }
+    const count = Math.min(this.#target(sequence) - cached, budget);
+    return this.#take(sequence, hits, cached + count) ? this.#admit(sequence, budget) : undefined;
+  }
+
   #admit(sequence: Sequence, budget: number): number {
-    const { blockSize } = this.limits;
-    const total = this.#target(sequence);
-    const hits = this.pool.findPrefix(sequence.hashes, Math.floor((total - 1) / blockSize));
-    const cached = hits.length * blockSize;
-    const count = Math.min(total - cached, budget);
-    const fresh = this.#blocksFor(cached + count) - hits.length;
-    const freed = hits.filter((block) => this.pool.isFree(block)).length;
-    if (fresh + freed > this.pool.freeBlocks) return 0;
-    for (const block of hits) this.pool.retain(block);
-    sequence.blocks = hits;
-    sequence.computed = cached;
-    sequence.stored = hits.length;
-    this.#allocate(sequence, cached + count);
+    const count = Math.min(this.#target(sequence) - sequence.computed, budget);
     this.#running.push(sequence);
     this.#scheduled.push({ sequence, count });
-    this.#recordAdmission(sequence, cached);
+    this.#recordAdmission(sequence);
     return count;
   }
 
-  #recordAdmission(sequence: Sequence, cachedTokens: number): void {
+  #beginTransfer(sequence: Sequence, hits: number[]): boolean {
+    const { id, promptTokens } = sequence.request;
+    if (!this.#take(sequence, hits, promptTokens.length)) return false;
+    this.#loading.set(id, sequence);
+    const missingTokens = promptTokens.length - sequence.computed;
+    this.#transfers.push({ id, promptTokens: promptTokens.length, missingTokens });
+    return true;
+  }
+
+  /** Gives a request the cached blocks `hits` and free ones up to `tokens`. False when too few are free. */
+  #take(sequence: Sequence, hits: number[], tokens: number): boolean {
+    const fresh = this.#blocksFor(tokens) - hits.length;
+    const freed = hits.filter((block) => this.pool.isFree(block)).length;
+    if (fresh + freed > this.pool.freeBlocks) return false;
+    for (const block of hits) this.pool.retain(block);
+    sequence.blocks = hits;
+    sequence.computed = hits.length * this.limits.blockSize;
+    sequence.hitTokens = sequence.computed;
+    sequence.stored = hits.length;
+    return this.#allocate(sequence, tokens);
+  }
+
+  #recordAdmission(sequence: Sequence): void {
     if (sequence.admitted) return;
     sequence.admitted = true;
-    sequence.cachedTokens = cachedTokens;
+    const { counters } = this;
     const promptTokens = sequence.request.promptTokens.length;
-    this.counters.promptTokens += promptTokens;
-    this.counters.prefixQueryTokens += promptTokens;
-    this.counters.prefixHitTokens += cachedTokens;
-    this.#admissions.push({ id: sequence.request.id, cachedTokens });
+    counters.promptTokens += promptTokens;
+    counters.prefixQueryTokens += promptTokens;
+    counters.prefixHitTokens += sequence.hitTokens;
+    if (sequence.prompt === "loaded") {
+      counters.externalQueryTokens += promptTokens - sequence.hitTokens;
+      counters.externalHitTokens += sequence.computed - sequence.hitTokens;
+    }
+    this.#admissions.push({ id: sequence.request.id, cachedTokens: sequence.computed });
   }
 
   #blocksFor(tokens: number): number {
@@ -316,17 +353,26 @@ export class Engine {
       this.pool.store(sequence.blocks[sequence.stored]!, sequence.hashes[sequence.stored]!);
   }
 
+  #finish(sequence: Sequence): void {
+    if (sequence.request.remoteDecode !== true) return this.#free(sequence);
+    this.#held.set(sequence.request.id, sequence.blocks);
+    sequence.blocks = [];
+  }
+
   #free(sequence: Sequence): void {
     this.pool.release(sequence.blocks);
     sequence.blocks = [];
   }
 
   #work(): StepWork {
-    const work = { prefillTokens: 0, attendedPairs: 0, decodeRequests: 0, contextTokens: 0 };
+    const work = { prefillTokens: 0, attendedPairs: 0, decodeRequests: 0, resumedRequests: 0, contextTokens: 0 };
     for (const { sequence, count } of this.#scheduled) {
-      if (sequence.generated > 0 && count === 1) {
+      const isFirst = sequence.generated === 0;
+      const isResumed = isFirst && sequence.prompt === "loaded";
+      if (count === 1 && (!isFirst || isResumed)) {
         work.decodeRequests++;
         work.contextTokens += sequence.computed;
+        if (isResumed) work.resumedRequests++;
       } else {
         work.prefillTokens += count;
         work.attendedPairs += count * (sequence.computed + count / 2);
@@ -334,15 +380,4 @@ export class Engine {
     }
     return work;
   }
-}
-
-/** Duration of a step in milliseconds. */
-export function stepDurationMs(work: StepWork, costs: StepCosts): number {
-  const micros =
-    costs.fixed +
-    costs.perPrefillToken * work.prefillTokens +
-    costs.perAttendedPair * work.attendedPairs +
-    costs.perDecodeRequest * work.decodeRequests +
-    costs.perContextToken * work.contextTokens;
-  return micros / 1000;
 }

@@ -1,32 +1,6 @@
 import { tokenize } from "../engine/tokens.ts";
-
-/** A refusal in OpenAI's form. */
-export class ApiError extends Error {
-  readonly status: number;
-  readonly param: string | null;
-
-  constructor(status: number, message: string, param: string | null = null) {
-    super(message);
-    this.name = "ApiError";
-    this.status = status;
-    this.param = param;
-  }
-
-  /** The body `{"error": {message, type, param, code}}`. */
-  body(): string {
-    const type = ERROR_TYPES[this.status] ?? (this.status >= 500 ? "InternalServerError" : "APIConnectionError");
-    return JSON.stringify({ error: { message: this.message, type, param: this.param, code: this.status } });
-  }
-}
-
-const ERROR_TYPES: Readonly<Record<number, string>> = {
-  400: "BadRequestError",
-  401: "AuthenticationError",
-  403: "PermissionDeniedError",
-  404: "NotFoundError",
-  422: "UnprocessableEntityError",
-  429: "RateLimitError",
-};
+import { type KvTransfer, readCacheHitThreshold, readKvTransfer } from "./disaggregation.ts";
+import { ApiError } from "./errors.ts";
 
 /** A completions or chat request, reduced to what the simulation needs. */
 export interface CompletionRequest {
@@ -40,6 +14,9 @@ export interface CompletionRequest {
   readonly ignoreEos: boolean;
   readonly stream: boolean;
   readonly includeUsage: boolean;
+  readonly kvTransfer: KvTransfer;
+  /** Share of the prompt that has to be cached for an answer; undefined: the server's. */
+  readonly cacheHitThreshold: number | undefined;
 }
 
 type Json = Readonly<Record<string, unknown>>;
@@ -59,6 +36,8 @@ export function parseCompletionRequest(kind: CompletionRequest["kind"], bytes: B
     ignoreEos: body.ignore_eos === true,
     stream,
     includeUsage: stream && isObject(body.stream_options) && body.stream_options.include_usage === true,
+    kvTransfer: readKvTransfer(body),
+    cacheHitThreshold: readCacheHitThreshold(body),
   };
 }
 
@@ -147,8 +126,13 @@ const usageJson = ({ prompt, completion, cached }: UsageCounts) => ({
   prompt_tokens_details: { cached_tokens: cached },
 });
 
-/** The whole answer of a request without streaming. */
-export function formatAnswer(head: AnswerHead, choices: readonly Choice[], usage: UsageCounts): string {
+/** The whole answer of a request without streaming; `transferParams` where KV blocks are held for another engine. */
+export function formatAnswer(
+  head: AnswerHead,
+  choices: readonly Choice[],
+  usage: UsageCounts,
+  transferParams?: Json,
+): string {
   const chat = head.kind === "chat";
   return JSON.stringify({
     id: head.id,
@@ -162,6 +146,7 @@ export function formatAnswer(head: AnswerHead, choices: readonly Choice[], usage
       finish_reason: finishReason,
     })),
     usage: usageJson(usage),
+    ...(transferParams === undefined ? {} : { kv_transfer_params: transferParams }),
   });
 }
 

@@ -1,4 +1,4 @@
-import { LLAMA_8B_H100, type StepCosts } from "../engine/engine.ts";
+import { LLAMA_8B_H100, LLAMA_8B_NDR, type StepCosts, type TransferCosts } from "../engine/step-costs.ts";
 
 /** An adapter that the simulated server has loaded. */
 export interface LoraModule {
@@ -14,6 +14,14 @@ export interface StatedLatency {
   readonly interTokenLatencyStdDevMs: number;
   readonly prefillOverheadMs: number;
   readonly prefillTimePerTokenMs: number;
+}
+
+/** Times stated by flags for the transfer of a prompt from another engine, in milliseconds: constant, else by its tokens. */
+export interface StatedTransfer {
+  readonly latencyMs: number;
+  readonly latencyStdDevMs: number;
+  readonly timePerTokenMs: number;
+  readonly timeStdDevMs: number;
 }
 
 /** Resolved settings of one simulated model server. */
@@ -39,8 +47,15 @@ export interface SimulatorOptions {
   readonly timeFactorUnderLoad: number;
   readonly costs: StepCosts;
   readonly statedLatency: StatedLatency | undefined;
+  readonly transferCosts: TransferCosts;
+  /** Replaces `transferCosts`; with stated latencies and nothing said of transfers these take no time. */
+  readonly statedTransfer: StatedTransfer | undefined;
+  /** Share of a prompt, 0 to 1, that has to be cached where a request says nothing else. */
+  readonly cacheHitThreshold: number;
   readonly sslCertfile: string | undefined;
   readonly sslKeyfile: string | undefined;
+  /** Whether changes of these files are followed. */
+  readonly sslRefresh: boolean;
 }
 
 /** What the flags said: the settings, and what was not understood or is wrong. */
@@ -80,8 +95,14 @@ const KNOWN = new Set([
   "inter-token-latency-std-dev",
   "prefill-overhead",
   "prefill-time-per-token",
+  "kv-cache-transfer-latency",
+  "kv-cache-transfer-latency-std-dev",
+  "kv-cache-transfer-time-per-token",
+  "kv-cache-transfer-time-std-dev",
+  "global-cache-hit-threshold",
   "ssl-certfile",
   "ssl-keyfile",
+  "enable-ssl-refresh",
   "v",
 ]);
 
@@ -100,6 +121,7 @@ export function parseSimulatorFlags(args: readonly string[], defaultHost: string
 }
 
 function resolveOptions(reader: Reader, flags: RawFlags, model: string, defaultHost: string): SimulatorOptions {
+  const latency = statedLatency(reader);
   const served = (flags.get("served-model-name") ?? [])
     .flatMap((value) => value.split(/\s+/))
     .filter((name) => name !== "");
@@ -123,9 +145,13 @@ function resolveOptions(reader: Reader, flags: RawFlags, model: string, defaultH
     maxRequestBodyBytes: reader.count("max-request-body-size-mb", 64) * 1024 * 1024,
     timeFactorUnderLoad: Math.max(1, reader.number("time-factor-under-load") ?? 1),
     costs: LLAMA_8B_H100,
-    statedLatency: statedLatency(reader),
+    statedLatency: latency,
+    transferCosts: LLAMA_8B_NDR,
+    statedTransfer: statedTransfer(reader, latency !== undefined),
+    cacheHitThreshold: reader.share("global-cache-hit-threshold", 0),
     sslCertfile: reader.text("ssl-certfile"),
     sslKeyfile: reader.text("ssl-keyfile"),
+    sslRefresh: reader.flag("enable-ssl-refresh", false),
   };
 }
 
@@ -141,6 +167,22 @@ function statedLatency(reader: Reader): StatedLatency | undefined {
   if (Object.values(stated).every((value) => value === undefined)) return undefined;
   const filled = Object.entries(stated).map(([name, value]) => [name, value ?? 0]);
   return Object.fromEntries(filled) as StatedLatency;
+}
+
+function statedTransfer(reader: Reader, always: boolean): StatedTransfer | undefined {
+  const [latency, latencyStdDev, timePerToken, timeStdDev] = [
+    "kv-cache-transfer-latency",
+    "kv-cache-transfer-latency-std-dev",
+    "kv-cache-transfer-time-per-token",
+    "kv-cache-transfer-time-std-dev",
+  ].map((name) => reader.duration(name));
+  if (!always && latency === undefined && timePerToken === undefined) return undefined;
+  return {
+    latencyMs: latency ?? 0,
+    latencyStdDevMs: latencyStdDev ?? 0,
+    timePerTokenMs: timePerToken ?? 0,
+    timeStdDevMs: timeStdDev ?? 0,
+  };
 }
 
 function splitFlags(args: readonly string[]): { flags: Map<string, string[]>; positional: string[] } {
@@ -187,6 +229,7 @@ interface Reader {
   text(name: string): string | undefined;
   number(name: string): number | undefined;
   count(name: string, fallback: number): number;
+  share(name: string, fallback: number): number;
   flag(name: string, fallback: boolean): boolean;
   duration(name: string): number | undefined;
 }
@@ -206,6 +249,12 @@ function createReader(flags: RawFlags, errors: string[]): Reader {
     text,
     number,
     count: (name, fallback) => number(name) ?? fallback,
+    share: (name, fallback) => {
+      const value = number(name) ?? fallback;
+      if (value >= 0 && value <= 1) return value;
+      errors.push(`--${name}: invalid value "${value}": write a share from 0 to 1`);
+      return fallback;
+    },
     flag: (name, fallback) => (flags.has(name) ? !["false", "0", "f"].includes(text(name) ?? "true") : fallback),
     duration: (name) => {
       const value = text(name);

@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, test } from "@jest/globals";
+import { until } from "../../playground/until.ts";
+import type { Clock } from "./driver.ts";
 import { parseSimulatorFlags } from "./options.ts";
 import { type Simulator, startSimulator } from "./server.ts";
 
@@ -14,10 +16,12 @@ const instantClock = {
   after: (_delayMs: number, run: () => void) => void setImmediate(run),
 };
 
-async function start(...flags: string[]): Promise<string> {
+const start = (...flags: string[]): Promise<string> => startWith(instantClock, ...flags);
+
+async function startWith(clock: Clock, ...flags: string[]): Promise<string> {
   const { options, errors } = parseSimulatorFlags(["--model", "m", "--port", "0", ...flags], "127.0.0.1");
   expect(errors).toEqual([]);
-  const simulator = await startSimulator(options, { name: "pod-1", namespace: "ns" }, { clock: instantClock });
+  const simulator = await startSimulator(options, { name: "pod-1", namespace: "ns" }, { clock });
   running.push(simulator);
   return `http://127.0.0.1:${simulator.port}`;
 }
@@ -98,6 +102,136 @@ describe("completions", () => {
   });
 });
 
+describe("prefill and decode apart", () => {
+  const prompt = "word ".repeat(100);
+  const REMOTE = {
+    do_remote_decode: true,
+    do_remote_prefill: false,
+    remote_engine_id: null,
+    remote_block_ids: null,
+    remote_host: null,
+    remote_port: null,
+  };
+  const complete = async (url: string, more: object) => {
+    const answer = await post(`${url}/v1/completions`, {
+      model: "m",
+      prompt,
+      max_tokens: 3,
+      ignore_eos: true,
+      ...more,
+    });
+    return { status: answer.status, body: JSON.parse(await answer.text()) };
+  };
+  const metric = async (url: string, name: string): Promise<number> => {
+    const page = await (await fetch(`${url}/metrics`)).text();
+    return Number(
+      page
+        .split("\n")
+        .find((line) => line.startsWith(`vllm:${name}`))
+        ?.split(" ")
+        .at(-1),
+    );
+  };
+
+  test("prefill gives one token and holds its blocks; decode takes them, and they are released", async () => {
+    const [prefill, decode] = [await start(), await start()];
+    const first = await complete(prefill, { kv_transfer_params: REMOTE });
+    expect(first.body).toMatchObject({
+      choices: [{ finish_reason: "remote_decode" }],
+      usage: { prompt_tokens: 101, completion_tokens: 1 },
+      kv_transfer_params: {
+        do_remote_prefill: true,
+        do_remote_decode: false,
+        remote_block_ids: [1, 2, 3, 4, 5, 6, 7],
+        remote_host: "127.0.0.1",
+        remote_port: Number(new URL(prefill).port),
+        tp_size: 1,
+      },
+    });
+    expect(await metric(prefill, "kv_cache_usage_perc")).toBeGreaterThan(0);
+    const second = await complete(decode, { kv_transfer_params: first.body.kv_transfer_params });
+    expect(second.body.usage).toEqual({
+      prompt_tokens: 101,
+      completion_tokens: 3,
+      total_tokens: 104,
+      prompt_tokens_details: { cached_tokens: 100 },
+    });
+    expect(second.body.kv_transfer_params).toBeUndefined();
+    expect(await metric(decode, "external_prefix_cache_hits_total")).toBe(100);
+    expect(await metric(decode, 'prompt_tokens_by_source_total{engine="0",model_name="m",source="local_compute"')).toBe(
+      1,
+    );
+    await until("blocks released", async () => (await metric(prefill, "kv_cache_usage_perc")) === 0);
+    expect(
+      await metric(prefill, 'request_success_total{engine="0",model_name="m",finished_reason="remote_decode"'),
+    ).toBe(1);
+  });
+
+  test("blocks that nobody fetches are given up in time", async () => {
+    let now = 0;
+    const clock = { now: () => now, after: instantClock.after };
+    const url = await startWith(clock);
+    await complete(url, { kv_transfer_params: REMOTE });
+    now = 479_999;
+    expect(await metric(url, "kv_cache_usage_perc")).toBeGreaterThan(0);
+    now = 480_000;
+    expect(await metric(url, "kv_cache_usage_perc")).toBe(0);
+  });
+
+  test("parameters of an engine that holds nothing are taken as well, those of a former run release nothing", async () => {
+    const url = await start();
+    const kv_transfer_params = { do_remote_prefill: true, remote_block_ids: ["DUMMY_ID"], remote_host: "DUMMY" };
+    expect((await complete(url, { kv_transfer_params })).status).toBe(200);
+    expect((await post(`${url}/kv_transfer/release`, { engine_id: "other", request_id: "1.0" })).status).toBe(404);
+  });
+
+  test("the first token takes the stated transfer, by constant or by tokens", async () => {
+    const timed = async (...flags: string[]): Promise<number> => {
+      const delays: number[] = [];
+      const after = (delayMs: number, run: () => void) => {
+        delays.push(delayMs);
+        setImmediate(run);
+      };
+      const latencies = ["--time-to-first-token=5s", "--inter-token-latency=7ms"];
+      const url = await startWith({ now: () => 0, after }, ...latencies, ...flags);
+      await complete(url, { max_tokens: 1, kv_transfer_params: { do_remote_prefill: true } });
+      return Math.max(...delays);
+    };
+    expect(await timed("--kv-cache-transfer-latency=40ms")).toBe(40);
+    expect(await timed("--kv-cache-transfer-time-per-token=2ms")).toBe(202);
+    expect(await timed()).toBe(0);
+  });
+
+  test.each([
+    ["a streamed prefill", { kv_transfer_params: REMOTE, stream: true }, "stream"],
+    ["parameters that are no object", { kv_transfer_params: [1] }, "kv_transfer_params"],
+    ["a threshold that is no share", { cache_hit_threshold: 2 }, "cache_hit_threshold"],
+  ])("%s is refused", async (_name, more, param) => {
+    const { status, body } = await complete(await start(), more);
+    expect([status, body.error.param]).toEqual([400, param]);
+  });
+
+  test("too little in the cache ends a request before it costs anything, streamed or not", async () => {
+    const url = await start("--global-cache-hit-threshold=0.5");
+    const cold = await complete(url, {});
+    expect(cold.body).toMatchObject({
+      choices: [{ text: "", finish_reason: "cache_threshold" }],
+      usage: { completion_tokens: 0 },
+    });
+    expect((await complete(url, { cache_hit_threshold: 0 })).body.choices[0].finish_reason).toBe("length");
+    expect((await complete(url, {})).body.choices[0].finish_reason).toBe("length");
+    const asked = { "x-cache-threshold-finish-reason": "true" };
+    const streamed = await post(`${url}/v1/completions`, { model: "m", prompt, stream: true }, asked);
+    expect(await streamed.text()).toContain('"finish_reason":"cache_threshold"');
+    expect(await metric(url, "prompt_tokens_total")).toBe(202);
+  });
+
+  test("fields of SGLang's bootstrap are no obstacle", async () => {
+    const more = { bootstrap_host: "10.0.0.1", bootstrap_port: 8998, bootstrap_room: 7 };
+    expect((await complete(await start(), more)).status).toBe(200);
+  });
+});
+
 test("the metrics page shows prefix hits, finished requests and the cache's size", async () => {
   const url = await start("--block-size", "16", "--num-gpu-blocks-override", "500");
   const prompt = "word ".repeat(64);
@@ -148,7 +282,10 @@ describe("flags", () => {
   });
 
   test("all errors are told at once", () => {
-    const { errors } = parseSimulatorFlags(["--port", "x", "--startup-duration", "soon"], "127.0.0.1");
-    expect(errors).toHaveLength(3);
+    const { errors } = parseSimulatorFlags(
+      ["--port", "x", "--startup-duration", "soon", "--global-cache-hit-threshold=2"],
+      "127.0.0.1",
+    );
+    expect(errors).toHaveLength(4);
   });
 });

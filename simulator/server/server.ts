@@ -1,29 +1,23 @@
-import { readFileSync } from "node:fs";
-import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { createServer as createHttpsServer } from "node:https";
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { composeAnswer } from "../engine/answer.ts";
-import { createRandom, type Random } from "../engine/random.ts";
-import { tokenId, tokenize } from "../engine/tokens.ts";
+import { createRandom } from "../engine/random.ts";
+import { tokenize } from "../engine/tokens.ts";
+import type { Context } from "./context.ts";
+import { RELEASE_PATH } from "./disaggregation.ts";
 import { type Clock, EngineDriver, systemClock } from "./driver.ts";
-import {
-  type AnswerHead,
-  ApiError,
-  type Choice,
-  type CompletionRequest,
-  formatAnswer,
-  formatChunk,
-  formatUsageChunk,
-  parseCompletionRequest,
-  STREAM_END,
-} from "./openai.ts";
-import type { LoraModule, SimulatorOptions } from "./options.ts";
+import { ApiError } from "./errors.ts";
+import { createListener } from "./listener.ts";
+import type { SimulatorOptions } from "./options.ts";
+import { complete } from "./running-answer.ts";
 import { Stats } from "./stats.ts";
 
 /** Identity of the simulated pod, echoed in answer headers. */
 export interface PodIdentity {
   readonly name: string | undefined;
   readonly namespace: string | undefined;
+  /** Address that other pods reach it by; default the one it listens on. */
+  readonly address?: string | undefined;
 }
 
 /** A listening simulator. */
@@ -42,18 +36,6 @@ export interface SimulatorDependencies {
   readonly wallClock?: () => number;
 }
 
-interface Context {
-  readonly options: SimulatorOptions;
-  readonly driver: EngineDriver;
-  readonly stats: Stats;
-  readonly clock: Clock;
-  readonly wallClock: () => number;
-  readonly random: Random;
-  readonly loras: Map<string, LoraModule>;
-  readonly readyAtMs: number;
-  requests: number;
-}
-
 /** Starts an OpenAI-compatible server around a simulated vLLM engine. */
 export async function startSimulator(
   options: SimulatorOptions,
@@ -62,6 +44,14 @@ export async function startSimulator(
 ): Promise<Simulator> {
   const clock = dependencies.clock ?? systemClock;
   const random = createRandom(options.seed);
+  const server = createListener(options, (request, response) => {
+    setPodHeaders(response, pod, request.socket.localPort);
+    serve(context, request, response).catch((error: unknown) => sendError(response, error));
+  });
+  await new Promise<void>((resolve, reject) =>
+    server.once("error", reject).listen(options.port, options.host, resolve),
+  );
+  const { address: host, port } = server.address() as AddressInfo;
   const context: Context = {
     options,
     clock,
@@ -71,24 +61,11 @@ export async function startSimulator(
     stats: new Stats(),
     loras: new Map(options.loraModules.map((module) => [module.name, module])),
     readyAtMs: clock.now() + options.startupDurationMs,
+    engineId: randomUUID(),
+    address: { host: pod.address ?? host, port },
     requests: 0,
   };
-  const server = createServer(options, (request, response) => {
-    setPodHeaders(response, pod, request.socket.localPort);
-    serve(context, request, response).catch((error: unknown) => sendError(response, error));
-  });
-  await new Promise<void>((resolve, reject) =>
-    server.once("error", reject).listen(options.port, options.host, resolve),
-  );
-  const { address, port } = server.address() as AddressInfo;
-  return { host: address, port, driver: context.driver, close: (graceMs) => closeServer(server, graceMs) };
-}
-
-type Handler = (request: IncomingMessage, response: ServerResponse) => void;
-
-function createServer({ sslCertfile, sslKeyfile }: SimulatorOptions, handler: Handler): Server {
-  if (sslCertfile === undefined || sslKeyfile === undefined) return createHttpServer(handler);
-  return createHttpsServer({ cert: readFileSync(sslCertfile), key: readFileSync(sslKeyfile) }, handler);
+  return { host, port, driver: context.driver, close: (graceMs) => closeServer(server, graceMs) };
 }
 
 function closeServer(server: Server, graceMs: number): Promise<void> {
@@ -129,6 +106,7 @@ const ROUTES: Readonly<Record<string, Route>> = {
   "POST /tokenize": (context, body, _request, response) => sendTokens(context, body, response),
   "POST /v1/load_lora_adapter": (context, body, _request, response) => loadAdapter(context, body, response),
   "POST /v1/unload_lora_adapter": (context, body, _request, response) => unloadAdapter(context, body, response),
+  [`POST ${RELEASE_PATH}`]: (context, body, _request, response) => release(context, body, response),
 };
 
 async function serve(context: Context, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -171,6 +149,7 @@ function sendHealth(context: Context, response: ServerResponse): void {
 }
 
 function sendMetrics(context: Context, response: ServerResponse): void {
+  context.driver.expireHeld();
   const page = context.stats.render(context.driver.engine, context.options, context.wallClock() / 1000);
   response.writeHead(200, {
     "content-type": "text/plain; version=0.0.4; charset=utf-8",
@@ -220,133 +199,10 @@ function unloadAdapter(context: Context, body: Buffer, response: ServerResponse)
   response.writeHead(200).end();
 }
 
-/** Checks a request against the server's limits before it may wait for the engine. */
-function admit({ options, loras, driver }: Context, request: CompletionRequest): void {
-  if (!options.servedModelNames.includes(request.model) && !loras.has(request.model))
-    throw new ApiError(404, `The model \`${request.model}\` does not exist.`, "model");
-  for (const prompt of request.prompts) {
-    const wanted = prompt.length + (request.maxTokens ?? 1);
-    if (wanted > options.maxModelLen || !driver.engine.fits(wanted))
-      throw new ApiError(
-        400,
-        `prompt and max_tokens need ${wanted} tokens; the limit is ${options.maxModelLen}`,
-        "prompt",
-      );
-  }
-  if (driver.engine.waitingCount >= options.maxWaitingQueueLength) throw new ApiError(429, "the waiting queue is full");
-}
-
-function complete(
-  context: Context,
-  kind: CompletionRequest["kind"],
-  body: Buffer,
-  incoming: IncomingMessage,
-  response: ServerResponse,
-): void {
-  const request = parseCompletionRequest(kind, body);
-  admit(context, request);
-  const number = ++context.requests;
-  const prefix = kind === "chat" ? "chatcmpl" : "cmpl";
-  const id = incoming.headers["x-request-id"] ?? String(number);
-  const head: AnswerHead = {
-    kind,
-    id: `${prefix}-${String(id)}`,
-    created: Math.floor(context.wallClock() / 1000),
-    model: request.model,
-  };
-  new RunningAnswer(context, request, head, `${number}`, response).start();
-}
-
-/** One request on its way through the engine: turns tokens into the answer, streamed or whole. */
-class RunningAnswer {
-  readonly #context: Context;
-  readonly #request: CompletionRequest;
-  readonly #head: AnswerHead;
-  readonly #key: string;
-  readonly #response: ServerResponse;
-  readonly #choices: Choice[] = [];
-  #cached = 0;
-  #generated = 0;
-
-  constructor(context: Context, request: CompletionRequest, head: AnswerHead, key: string, response: ServerResponse) {
-    this.#context = context;
-    this.#request = request;
-    this.#head = head;
-    this.#key = key;
-    this.#response = response;
-  }
-
-  start(): void {
-    if (this.#request.stream)
-      this.#response
-        .writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" })
-        .flushHeaders();
-    for (const [index, prompt] of this.#request.prompts.entries()) this.#submit(index, prompt);
-  }
-
-  #submit(index: number, promptTokens: readonly number[]): void {
-    const { options, driver, clock, stats, loras, random } = this.#context;
-    const { maxTokens, ignoreEos, model } = this.#request;
-    const echo = options.mode === "echo" ? this.#request.texts[index] : undefined;
-    const answer = composeAnswer(
-      { maxTokens, ignoreEos, echo, roomTokens: options.maxModelLen - promptTokens.length },
-      random,
-    );
-    const times = { submitted: clock.now(), admitted: 0, first: 0, last: 0 };
-    const id = `${this.#key}.${index}`;
-    const figures = (reason: "stop" | "length" | "abort", generatedTokens: number) => ({
-      reason,
-      promptTokens: promptTokens.length,
-      generatedTokens,
-      queueSeconds: (times.admitted - times.submitted) / 1000,
-      firstTokenSeconds: (times.first - times.submitted) / 1000,
-      totalSeconds: (clock.now() - times.submitted) / 1000,
-    });
-    let done = false;
-    this.#response.once("close", () => {
-      if (done) return;
-      driver.abort(id);
-      stats.recordFinished(figures("abort", 0));
-    });
-    const outputTokens = answer.pieces.map(tokenId);
-    driver.submit(
-      { id, promptTokens, outputTokens, adapter: loras.has(model) ? model : "" },
-      {
-        admitted: (cachedTokens) => {
-          times.admitted = clock.now();
-          this.#cached += cachedTokens;
-        },
-        token: (position, finished) => {
-          const now = clock.now();
-          if (position === 0) times.first = now;
-          else stats.recordGap((now - times.last) / 1000);
-          times.last = now;
-          this.#generated++;
-          const finishReason = finished ? answer.finishReason : null;
-          if (this.#request.stream)
-            this.#response.write(
-              formatChunk(this.#head, { index, piece: answer.pieces[position]!, first: position === 0, finishReason }),
-            );
-          if (!finished) return;
-          done = true;
-          stats.recordFinished(figures(answer.finishReason, answer.pieces.length));
-          this.#finish({ index, text: answer.pieces.join(""), finishReason: answer.finishReason });
-        },
-      },
-    );
-  }
-
-  #finish(choice: Choice): void {
-    this.#choices.push(choice);
-    if (this.#choices.length < this.#request.prompts.length) return;
-    const prompt = this.#request.prompts.reduce((sum, tokens) => sum + tokens.length, 0);
-    const usage = { prompt, completion: this.#generated, cached: this.#cached };
-    if (this.#request.stream) {
-      if (this.#request.includeUsage) this.#response.write(formatUsageChunk(this.#head, usage));
-      this.#response.end(STREAM_END);
-      return;
-    }
-    const choices = this.#choices.toSorted((left, right) => left.index - right.index);
-    this.#response.writeHead(200, { "content-type": "application/json" }).end(formatAnswer(this.#head, choices, usage));
-  }
+/** Gives up KV blocks that another engine has fetched; those of a former run are gone. */
+function release({ driver, engineId }: Context, body: Buffer, response: ServerResponse): void {
+  const { engine_id: engine, request_id: id } = parseStrings(body);
+  if (engine !== engineId || typeof id !== "string" || !driver.release(id))
+    throw new ApiError(404, "no such blocks are held", "request_id");
+  response.writeHead(200).end();
 }

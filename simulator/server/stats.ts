@@ -1,8 +1,8 @@
-import type { Engine } from "../engine/engine.ts";
+import type { Engine, EngineCounters } from "../engine/engine.ts";
 import type { SimulatorOptions } from "./options.ts";
 
-/** Why a request ended, as vLLM labels it. */
-export type FinishedReason = "stop" | "length" | "abort";
+/** Why a request ended, as vLLM labels it; the last two as llm-d-inference-sim does. */
+export type FinishedReason = "stop" | "length" | "abort" | "remote_decode" | "cache_threshold";
 
 /** Times of a finished request in seconds, and its size. */
 export interface RequestFigures {
@@ -40,7 +40,7 @@ class Distribution {
 
 /** The figures that vLLM publishes about its requests, and the page that shows them with the engine's gauges. */
 export class Stats {
-  readonly #finished: Record<FinishedReason, number> = { stop: 0, length: 0, abort: 0 };
+  readonly #finished: Partial<Record<FinishedReason, number>> = { stop: 0, length: 0, abort: 0 };
   readonly #distributions = {
     "vllm:request_prompt_tokens": new Distribution(TOKENS),
     "vllm:request_generation_tokens": new Distribution(TOKENS),
@@ -57,8 +57,9 @@ export class Stats {
   }
 
   recordFinished(figures: RequestFigures): void {
-    this.#finished[figures.reason]++;
-    if (figures.reason === "abort") return;
+    const { reason } = figures;
+    this.#finished[reason] = (this.#finished[reason] ?? 0) + 1;
+    if (reason === "abort" || reason === "cache_threshold") return;
     const { generatedTokens, firstTokenSeconds, totalSeconds } = figures;
     const distributions = this.#distributions;
     const observe = (name: keyof typeof distributions, value: number) => distributions[name].observe(value);
@@ -81,8 +82,12 @@ export class Stats {
     page.add("vllm:kv_cache_usage_perc", "gauge", "Share of the KV cache in use, 0 to 1.", engine.pool.usageRatio);
     page.add("vllm:prefix_cache_queries_total", "counter", "Prompt tokens looked up.", counters.prefixQueryTokens);
     page.add("vllm:prefix_cache_hits_total", "counter", "Prompt tokens found cached.", counters.prefixHitTokens);
+    const { externalQueryTokens, externalHitTokens } = counters;
+    page.add("vllm:external_prefix_cache_queries_total", "counter", "Tokens asked of connectors.", externalQueryTokens);
+    page.add("vllm:external_prefix_cache_hits_total", "counter", "Tokens got by connectors.", externalHitTokens);
     page.add("vllm:num_preemptions_total", "counter", "Requests put back for want of blocks.", counters.preemptions);
     page.add("vllm:prompt_tokens_total", "counter", "Prompt tokens processed.", counters.promptTokens);
+    page.addEach("vllm:prompt_tokens_by_source_total", "counter", "Where they came from.", "source", sources(counters));
     page.add("vllm:generation_tokens_total", "counter", "Tokens generated.", counters.generationTokens);
     page.addEach("vllm:request_success_total", "counter", "Finished requests.", "finished_reason", this.#finished);
     for (const [name, distribution] of Object.entries(this.#distributions)) page.addHistogram(name, distribution);
@@ -91,6 +96,15 @@ export class Stats {
       page.addInfo("vllm:lora_requests_info", loraLabels(engine, options), unixSeconds);
     return page.text();
   }
+}
+
+/** Prompt tokens by where their KV blocks came from. */
+function sources({ promptTokens, prefixHitTokens, externalHitTokens }: EngineCounters): Record<string, number> {
+  return {
+    local_compute: promptTokens - prefixHitTokens - externalHitTokens,
+    local_cache_hit: prefixHitTokens,
+    external_kv_transfer: externalHitTokens,
+  };
 }
 
 class Page {
