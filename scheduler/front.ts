@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { totalmem } from "node:os";
+import { readCertificate, selfSignedCertificate, watchCertificate } from "../kube/certificates.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { MetricsRegistry } from "../telemetry/metrics.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
@@ -9,7 +10,6 @@ import { measuredMethod } from "./metrics/stream-metrics.ts";
 import type { SchedulerOptions } from "./options.ts";
 import { type Parsers, createParsers } from "./parsers/parsers.ts";
 import type { Director } from "./request/types.ts";
-import { readCertificate, selfSignedCertificate, watchCertificate } from "./server/certificates.ts";
 import { type HealthState, createHealthMethods, createStaticHealthMethods } from "./server/health.ts";
 import { startGrpcServer } from "./server/grpc-server.ts";
 import { defaultCapacity } from "./server/memory-budget.ts";

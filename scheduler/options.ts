@@ -1,7 +1,15 @@
-import { VERBOSITY } from "../telemetry/log.ts";
+import {
+  FlagReader,
+  type FlagNotes,
+  type FlagTable,
+  noteWarnings,
+  parsePort,
+  splitFlags,
+  usageText,
+} from "../flags/flags.ts";
+import { LOG_FLAGS, readVerbosity } from "../flags/verbosity.ts";
 import { readMetricSpec } from "./framework/metric-spec.ts";
 import { parseSelectorText } from "./plugins/filter/selector.ts";
-import { FlagReader, type FlagTable, parsePort, splitFlags } from "./flags.ts";
 
 /** Where the endpoints come from. */
 export type PoolSource =
@@ -103,12 +111,7 @@ const FLAGS: FlagTable = {
   "metrics-client-ca-file": ["text", "authority of client certificates on the metrics port"],
   "enable-pprof": ["bool", "profiles on the metrics port (default true)"],
   tracing: ["bool", "spans, where an OTLP endpoint or exporter is configured (default true)"],
-  v: ["int", "verbosity of the log, 0 to 5; 3 is one line a request, 4 explains each decision (default 2)"],
-  "zap-devel": ["bool", "accepted"],
-  "zap-encoder": ["text", "json or console (default json)"],
-  "zap-log-level": ["text", "error, info, debug or a number; wins over -v"],
-  "zap-stacktrace-level": ["text", "accepted"],
-  "zap-time-encoding": ["text", "accepted"],
+  ...LOG_FLAGS,
   "ha-enable-leader-election": ["bool", "accepted"],
   "drain-timeout": ["duration", "time for open streams at the end (default 30s)"],
   "grpc-max-recv-msg-size": ["bytes", "largest message, such as 10MiB (default 65MiB)"],
@@ -141,8 +144,7 @@ const FLAGS: FlagTable = {
   "destination-endpoint-hint-metadata-namespace": ["text", "accepted"],
 };
 
-/** Flags that still work, and what replaces them. */
-const DEPRECATED: Readonly<Record<string, string>> = {
+const DEPRECATED: FlagNotes["deprecated"] = {
   "total-queued-requests-metric": "parameters of core-metrics-extractor",
   "total-running-requests-metric": "parameters of core-metrics-extractor",
   "kv-cache-usage-percentage-metric": "parameters of core-metrics-extractor",
@@ -154,8 +156,7 @@ const DEPRECATED: Readonly<Record<string, string>> = {
   "model-server-metrics-https-insecure-skip-verify": "parameters of metrics-data-source",
 };
 
-/** Flags that are read and change nothing, and why. */
-const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
+const WITHOUT_EFFECT: FlagNotes["withoutEffect"] = {
   "ha-enable-leader-election": "all replicas serve, there is no leader",
   "tls-cipher-suites": "the runtime's cipher suites are used",
   "metrics-cert-dir": "the metrics port speaks plain HTTP",
@@ -164,6 +165,8 @@ const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   "destination-endpoint-hint-key": "the protocol fixes the name",
   "destination-endpoint-hint-metadata-namespace": "the protocol fixes the name",
 };
+
+const NOTES: FlagNotes = { deprecated: DEPRECATED, withoutEffect: WITHOUT_EFFECT };
 
 const TLS_VERSIONS = {
   VersionTLS10: "TLSv1",
@@ -195,13 +198,7 @@ export function parseSchedulerFlags(
 
 /** The text of `--help`. */
 export function schedulerUsage(): string {
-  const lines = Object.entries(FLAGS).map(([name, [kind, meaning]]) => {
-    const written = `${name.length === 1 ? "-" : "--"}${name} ${kind}`;
-    const notes = [DEPRECATED[name], WITHOUT_EFFECT[name]];
-    const note = notes[0] ? ` (deprecated: use ${notes[0]})` : notes[1] ? ` (no effect: ${notes[1]})` : "";
-    return `  ${written.padEnd(54)} ${meaning}${note}`;
-  });
-  return `llmisvc scheduler: endpoint picker for the pods of an InferencePool\n\n${lines.join("\n")}\n`;
+  return usageText("llmisvc scheduler: endpoint picker for the pods of an InferencePool", FLAGS, NOTES);
 }
 
 function warningsOf(flags: FlagReader): string[] {
@@ -210,12 +207,7 @@ function warningsOf(flags: FlagReader): string[] {
     ...(refreshMs < MIN_REFRESH_MS
       ? [`--refresh-metrics-interval of ${refreshMs}ms is too short: ${MIN_REFRESH_MS}ms are used`]
       : []),
-    ...Object.entries(DEPRECATED).flatMap(([name, by]) =>
-      flags.has(name) ? [`--${name} is deprecated: use ${by}`] : [],
-    ),
-    ...Object.entries(WITHOUT_EFFECT).flatMap(([name, why]) =>
-      flags.has(name) ? [`--${name} has no effect: ${why}`] : [],
-    ),
+    ...noteWarnings(flags, NOTES),
   ];
 }
 
@@ -345,22 +337,4 @@ function readBodyMode(flags: FlagReader, errors: string[]): number {
   if (mode < 0)
     errors.push(`--assumed-body-mode: invalid value ${JSON.stringify(text)}; write one of ${BODY_MODES.join(", ")}`);
   return mode;
-}
-
-const LOG_LEVELS: Readonly<Record<string, number>> = { error: 0, info: VERBOSITY.default, debug: VERBOSITY.debug };
-
-/** A log level by its name or number; undefined where the text is neither. */
-export function parseVerbosity(text: string): number | undefined {
-  return LOG_LEVELS[text] ?? (/^\d{1,2}$/.test(text) ? Number(text) : undefined);
-}
-
-/** `--zap-log-level`, by name or number, wins over `-v`; a negative verbosity is the default one. */
-function readVerbosity(flags: FlagReader, errors: string[]): number {
-  const level = flags.text("zap-log-level");
-  const verbosity = flags.int("v", VERBOSITY.default);
-  if (level === undefined) return verbosity < 0 ? VERBOSITY.default : verbosity;
-  const named = parseVerbosity(level);
-  if (named === undefined)
-    errors.push(`--zap-log-level: invalid value "${level}"; write error, info, debug or a whole number`);
-  return named ?? VERBOSITY.default;
 }

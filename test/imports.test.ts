@@ -8,13 +8,16 @@ const ROOT = new URL("..", import.meta.url).pathname;
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   telemetry: [],
   crds: [],
+  json: [],
+  flags: ["crds/suggest.ts", "telemetry"],
   templates: [],
   simulator: [],
   kube: ["telemetry"],
   controllers: ["kube", "crds", "templates", "telemetry", "scheduler/config"],
-  scheduler: ["kube", "crds", "telemetry"],
+  scheduler: ["kube", "crds", "telemetry", "flags", "json"],
+  sidecar: ["kube", "telemetry", "flags", "json"],
   playground: ["kube", "crds", "templates", "telemetry", "controllers", "scheduler", "simulator"],
-  cmd: ["kube", "crds", "templates", "telemetry", "controllers", "scheduler", "simulator", "playground"],
+  cmd: ["kube", "crds", "templates", "telemetry", "controllers", "scheduler", "sidecar", "simulator", "playground"],
 };
 
 /** Packages that only one room may know. */

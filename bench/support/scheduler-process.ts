@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { bundle } from "../../images/bundle.ts";
+import { selfSignedCertificate } from "../../kube/certificates.ts";
 import { until } from "../../playground/until.ts";
-import { selfSignedCertificate } from "../../scheduler/server/certificates.ts";
 import { type Child, jsonLine, startNode } from "./child.ts";
 import type { Fleet } from "./fleet.ts";
 

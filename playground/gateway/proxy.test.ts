@@ -8,7 +8,7 @@ import { EXT_PROC_METHOD, createExtProcMethod } from "../../scheduler/extproc/st
 import { createRequestMetrics } from "../../scheduler/metrics/request-metrics.ts";
 import { createParsers } from "../../scheduler/parsers/parsers.ts";
 import { type Director, RequestError, type ResponseSummary } from "../../scheduler/request/types.ts";
-import { selfSignedCertificate } from "../../scheduler/server/certificates.ts";
+import { selfSignedCertificate } from "../../kube/certificates.ts";
 import { startGrpcServer } from "../../scheduler/server/grpc-server.ts";
 import type { Call, Method } from "../../scheduler/server/transport.ts";
 import { silentLogger } from "../../telemetry/log.ts";

@@ -1,3 +1,4 @@
+import { ScanError, type Span, hasElement, isArray, isNull, isString, scanArray } from "../../json/scan.ts";
 import { type MediaEstimate, type RequestApi, RequestError } from "../request/types.ts";
 import {
   type Members,
@@ -11,7 +12,6 @@ import {
   textPrompts,
   tokenIds,
 } from "./prompt.ts";
-import { ScanError, type Span, hasElement, isArray, isNull, isString, scanArray } from "./scan.ts";
 
 /** How one API reads a JSON body. */
 export interface ApiSpec {

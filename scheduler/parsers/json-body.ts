@@ -1,7 +1,8 @@
+import { isObject, isString, isTrue, numberValue, scanDocument } from "../../json/scan.ts";
 import type { MediaEstimate, MediaPart, ParsedBody } from "../request/types.ts";
 import { API_SPECS, type ApiSpec, badRequest, guarded, type JsonApi } from "./apis.ts";
 import { isTokenIds, mediaOf, type Members, type Message, readMessages, tokenIds } from "./prompt.ts";
-import { isObject, isString, isTrue, numberValue, scanDocument, stringValue } from "./scan.ts";
+import { stringValue } from "./string-value.ts";
 
 const NO_MESSAGES: readonly Message[] = [];
 

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { scanDocument } from "../../json/scan.ts";
 import { RequestError } from "../request/types.ts";
 import { replaceModel } from "./json-body.ts";
 import { createParsers } from "./parsers.ts";
-import { scanDocument, stringValue } from "./scan.ts";
+import { stringValue } from "./string-value.ts";
 
 const parsers = createParsers();
 const parse = (path: string, value: unknown) => parsers.parse(path, Buffer.from(JSON.stringify(value)));

@@ -1,4 +1,3 @@
-import type { MediaEstimate, MediaPart } from "../request/types.ts";
 import {
   type Span,
   isArray,
@@ -8,8 +7,9 @@ import {
   scanObject,
   scanObjects,
   skipSpace,
-  stringBytes,
-} from "./scan.ts";
+} from "../../json/scan.ts";
+import type { MediaEstimate, MediaPart } from "../request/types.ts";
+import { stringBytes } from "./string-value.ts";
 import { unescaped } from "./unescape.ts";
 
 const BACKSLASH = 0x5c;

@@ -8,7 +8,7 @@ import fc from "fast-check";
 import { type EchoServer, startEcho } from "../../test/echo-server.ts";
 import { until, untilStill } from "../../playground/until.ts";
 import { GREETING, framed, frame, uint32 } from "../../test/h2-frames.ts";
-import { selfSignedCertificate } from "./certificates.ts";
+import { selfSignedCertificate } from "../../kube/certificates.ts";
 import { FLAG, FRAME } from "./http2/frames.ts";
 import { encodeLiterals } from "./http2/hpack.ts";
 import type { ServerSettings } from "./transport.ts";

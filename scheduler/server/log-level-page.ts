@@ -1,5 +1,5 @@
 import type { RootLogger } from "../../telemetry/log.ts";
-import { parseVerbosity } from "../options.ts";
+import { parseVerbosity } from "../../flags/verbosity.ts";
 import { BadText, type DebugPage } from "./metrics-server.ts";
 
 /** Where the log level is shown and changed. */

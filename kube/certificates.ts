@@ -1,7 +1,7 @@
 import { type FSWatcher, readFileSync, watch } from "node:fs";
 import { join } from "node:path";
-import { type CertificatePair, createSelfSigned } from "../../kube/x509.ts";
-import type { Logger } from "../../telemetry/log.ts";
+import { type CertificatePair, createSelfSigned } from "./x509.ts";
+import type { Logger } from "../telemetry/log.ts";
 
 /** Writers replace certificate and key one after the other; what follows within this time belongs together. */
 const SETTLE_MS = 250;

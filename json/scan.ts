@@ -1,5 +1,3 @@
-import { unescaped } from "./unescape.ts";
-
 /**
  * Finds values in JSON text without building them. The scan checks the grammar of the outermost object and the balance of
  * all below it; it does not check escapes, control characters or nested punctuation, which the model server does.
@@ -106,11 +104,26 @@ export function skipValue(bytes: Buffer, at: number): number {
   return skipScalar(bytes, at);
 }
 
+/** A key as text. One with escapes that JSON does not know stays as it is written. */
+function keyText(bytes: Buffer, start: number, end: number): string {
+  const text = bytes.toString("utf8", start, end);
+  if (!text.includes("\\")) return text.slice(1, -1);
+  try {
+    return String(JSON.parse(text));
+  } catch {
+    return text.slice(1, -1);
+  }
+}
+
 /**
- * Calls `visit` for each member of the object that starts at `at`, with the decoded key; a later duplicate is visited
- * later. Returns the offset after the object. Throws `ScanError`.
+ * Calls `visit` for each member of the object that starts at `at`, with the decoded key and the offset of its quote; a later
+ * duplicate is visited later. Returns the offset after the object. Throws `ScanError`.
  */
-export function scanObject(bytes: Buffer, at: number, visit: (key: string, value: Span) => void): number {
+export function scanObject(
+  bytes: Buffer,
+  at: number,
+  visit: (key: string, value: Span, keyStart: number) => void,
+): number {
   if (bytes[at] !== OPEN_OBJECT) throw invalid(bytes, at);
   let position = skipSpace(bytes, at + 1);
   if (bytes[position] === CLOSE_OBJECT) return position + 1;
@@ -121,7 +134,7 @@ export function scanObject(bytes: Buffer, at: number, visit: (key: string, value
     if (bytes[colon] !== COLON) throw invalid(bytes, colon);
     const start = skipSpace(bytes, colon + 1);
     const end = skipValue(bytes, start);
-    visit(stringValue(bytes, { start: position, end: keyEnd }), { start, end });
+    visit(keyText(bytes, position, keyEnd), { start, end }, position);
     position = skipSpace(bytes, end);
     if (bytes[position] === CLOSE_OBJECT) return position + 1;
     if (bytes[position] !== COMMA) throw invalid(bytes, position);
@@ -202,15 +215,4 @@ export function numberValue(bytes: Buffer, span: Span | undefined): number | und
   const first = bytes[span.start]!;
   if (first !== 0x2d && (first < 0x30 || first > 0x39)) return undefined;
   return Number(bytes.toString("latin1", span.start, span.end));
-}
-
-/** The string at a span as UTF-8 without escapes; shares memory where nothing is escaped. */
-export function stringBytes(bytes: Buffer, span: Span): Buffer {
-  const content = bytes.subarray(span.start + 1, span.end - 1);
-  return content.includes(BACKSLASH) ? Buffer.from(unescaped(content)) : content;
-}
-
-/** The string at a span. */
-export function stringValue(bytes: Buffer, span: Span): string {
-  return stringBytes(bytes, span).toString("utf8");
 }

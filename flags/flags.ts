@@ -1,4 +1,4 @@
-import { closest } from "./framework/problem.ts";
+import { closest } from "../crds/suggest.ts";
 
 /** Kinds of flag values. */
 export type FlagKind = "text" | "int" | "bool" | "duration" | "bytes" | "list";
@@ -17,7 +17,7 @@ export interface RawFlags {
 /**
  * Splits a command line as Go's flag packages do: one or two dashes, `--name value` or `--name=value`, booleans without a
  * value. Names may be written in camelCase, the spelling of old releases. Empty elements, which templates leave behind, and
- * positional ones are passed over; the last of duplicates counts.
+ * positional ones are passed over; the last of duplicates counts, but lists grow with each.
  */
 export function splitFlags(args: readonly string[], table: FlagTable): RawFlags {
   const values = new Map<string, string>();
@@ -30,19 +30,54 @@ export function splitFlags(args: readonly string[], table: FlagTable): RawFlags 
     const name = Object.hasOwn(table, written) ? written : toKebab(written);
     if (/^(h|help)$/.test(written)) help = true;
     else if (!Object.hasOwn(table, name)) errors.push(unknownFlag(written, table));
-    else if (inline !== undefined) values.set(name, inline);
+    else if (inline !== undefined) put(values, name, inline, table);
     else if (table[name]?.[0] === "bool") values.set(name, "true");
-    else if (index + 1 < args.length) values.set(name, args[++index]!);
+    else if (index + 1 < args.length) put(values, name, args[++index]!, table);
     else errors.push(`--${written}: needs a value`);
   }
   return { values, errors, help };
 }
 
+function put(values: Map<string, string>, name: string, value: string, table: FlagTable): void {
+  const former = table[name]?.[0] === "list" ? values.get(name) : undefined;
+  values.set(name, former === undefined ? value : `${former},${value}`);
+}
+
 const toKebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-function unknownFlag(name: string, table: FlagTable): string {
+/** The error for a name that the table does not hold, with the one that is probably meant. */
+export function unknownFlag(name: string, table: FlagTable): string {
   const likely = closest(toKebab(name), Object.keys(table));
   return `--${name}: unknown flag${likely === undefined ? "" : `; did you mean --${likely}?`}`;
+}
+
+/** Flags that are not as the others, by current name. */
+export interface FlagNotes {
+  /** Still work; what replaces them. */
+  readonly deprecated: Readonly<Record<string, string>>;
+  /** Are read and change nothing; why. */
+  readonly withoutEffect: Readonly<Record<string, string>>;
+}
+
+/** A warning for each given flag that there is a note on. */
+export function noteWarnings(flags: FlagReader, { deprecated, withoutEffect }: FlagNotes): string[] {
+  const given = (notes: Readonly<Record<string, string>>): [string, string][] =>
+    Object.entries(notes).filter(([name]) => flags.has(name));
+  return [
+    ...given(deprecated).map(([name, by]) => `--${name} is deprecated: use ${by}`),
+    ...given(withoutEffect).map(([name, why]) => `--${name} has no effect: ${why}`),
+  ];
+}
+
+/** The text of `--help`: what the program is, and a line for each flag. */
+export function usageText(program: string, table: FlagTable, { deprecated, withoutEffect }: FlagNotes): string {
+  const lines = Object.entries(table).map(([name, [kind, meaning]]) => {
+    const written = `${name.length === 1 ? "-" : "--"}${name} ${kind}`;
+    const [by, why] = [deprecated[name], withoutEffect[name]];
+    const note = by ? ` (deprecated: use ${by})` : why ? ` (no effect: ${why})` : "";
+    return `  ${written.padEnd(54)} ${meaning}${note}`;
+  });
+  return `${program}\n\n${lines.join("\n")}\n`;
 }
 
 /** Reads typed values; what cannot be read is added to the errors and its default is used. */
