@@ -9,7 +9,7 @@ import { createMetricsRegistry, type MetricsRegistry } from "../telemetry/metric
 import { traceSettings } from "../telemetry/trace-settings.ts";
 import { startTracing, type Tracing } from "../telemetry/tracing.ts";
 import type { Environment, SidecarOptions, Stage } from "./config/options.ts";
-import { createConnectors } from "./connectors/connectors.ts";
+import { createConnector } from "./connectors/connectors.ts";
 import { sendText } from "./http/errors.ts";
 import { type Listener, startListener } from "./http/listener.ts";
 import { followTrust, type Trust } from "./http/trust.ts";
@@ -63,9 +63,13 @@ export async function runSidecar(settings: SidecarSettings): Promise<RunningSide
     const parts: ProxyParts = {
       options,
       upstreams,
-      connectors: createConnectors(options),
+      connector: createConnector(options, upstreams),
       engineHost: settings.engineHost,
-      tls: { engine: tlsClient("decoder", options, trust), prefill: tlsClient("prefiller", options, trust) },
+      tls: {
+        engine: tlsClient("decoder", options, trust),
+        prefill: tlsClient("prefiller", options, trust),
+        encode: tlsClient("encoder", options, trust),
+      },
       allows: allowList?.allows ?? (() => true),
       tracing,
       metrics: createSidecarMetrics(metrics),

@@ -1,20 +1,19 @@
 import type { SidecarOptions } from "../config/options.ts";
+import type { Upstreams } from "../http/upstream.ts";
 import type { ConcurrentConnector, SequentialConnector } from "./connector.ts";
+import { createMooncake } from "./mooncake.ts";
+import { createMooncakeEngines } from "./mooncake-engines.ts";
 import { nixlv2 } from "./nixlv2.ts";
+import { createOffloading } from "./p2p.ts";
 import { createSglang } from "./sglang.ts";
 import { lmcache, sharedStorage } from "./shared-storage.ts";
 
-/** How this process has blocks exchanged. */
-export interface Connectors {
-  readonly connector: SequentialConnector | ConcurrentConnector;
-}
-
 /** The connector that the options name. */
-export function createConnectors(options: SidecarOptions): Connectors {
-  return { connector: connectorOf(options) };
-}
-
-function connectorOf({ kvConnector, sglangBootstrapPort }: SidecarOptions): SequentialConnector | ConcurrentConnector {
+export function createConnector(
+  options: SidecarOptions,
+  upstreams: Upstreams,
+): SequentialConnector | ConcurrentConnector {
+  const { kvConnector, mooncakeBootstrapPort, sglangBootstrapPort } = options;
   switch (kvConnector) {
     case "nixlv2":
       return nixlv2;
@@ -24,7 +23,11 @@ function connectorOf({ kvConnector, sglangBootstrapPort }: SidecarOptions): Sequ
       return lmcache;
     case "sglang":
       return createSglang(sglangBootstrapPort, { now: Date.now, random: Math.random });
-    default:
-      return nixlv2;
+    case "mooncake": {
+      const engines = createMooncakeEngines(upstreams, mooncakeBootstrapPort);
+      return createMooncake(engines, mooncakeBootstrapPort, Math.random);
+    }
+    case "offloading":
+      return createOffloading(options);
   }
 }

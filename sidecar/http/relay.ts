@@ -36,21 +36,26 @@ export function relay(answer: IncomingMessage, response: ServerResponse, options
       answer.destroy();
     });
     writeHead(response, answer, options.headers ?? {});
+    let hasBegun = false;
     const write = (chunk: Buffer): void => {
-      if (chunk.length > 0 && !response.write(chunk)) answer.pause();
+      if (chunk.length === 0) return;
+      hasBegun = true;
+      if (!response.write(chunk)) answer.pause();
     };
     for (const chunk of options.begun ?? []) write(editor === undefined ? chunk : editor.push(chunk));
     // Clients of streams look at the headers long before the first token; most answers bring a body along with them.
     setImmediate(() => {
-      if (!response.headersSent && !response.destroyed) response.flushHeaders();
+      if (!hasBegun && !response.writableEnded && !response.destroyed) response.flushHeaders();
     });
     answer.on("data", editor === undefined ? write : (chunk: Buffer) => write(editor.push(chunk)));
     response.on("drain", () => answer.resume());
-    answer.once("end", () => {
+    const finish = (): void => {
       if (editor !== undefined) write(editor.end());
       response.addTrailers(pairs(answer.rawTrailers));
       response.end(() => resolve());
-    });
+    };
+    if (answer.readableEnded) return finish();
+    answer.once("end", finish);
     answer.resume();
   });
 }

@@ -1,16 +1,18 @@
 import type { ServerResponse } from "node:http";
 import type { Logger } from "../../telemetry/log.ts";
-import type { ConcurrentConnector, Division, SequentialConnector } from "../connectors/connector.ts";
+import type { ConcurrentConnector, Division, SequentialConnector, StageRequest } from "../connectors/connector.ts";
 import type { Exchange } from "../exchange.ts";
 import { RequestError } from "../http/errors.ts";
 import type { Target, Upstreams } from "../http/upstream.ts";
-import { decode, relayDecoded, stageCall } from "./decode.ts";
+import { type DecodeOptions, relayDecoded, stageCall } from "./decode.ts";
 import { askEngine } from "./forward.ts";
 import { type PrefillAnswer, type PrefillResult, type RetryPolicy, prefill } from "./prefill.ts";
 
 /** How requests are divided. */
 export interface DivideSettings {
   readonly upstreams: Upstreams;
+  /** Has the engine answer the client. */
+  readonly decode: (exchange: Exchange, stage: StageRequest, options: DecodeOptions) => Promise<void>;
   /** Whether the decode pod computes the prompt itself where the prefill pod cannot. */
   readonly fallsBack: boolean;
   readonly retry: RetryPolicy;
@@ -34,7 +36,7 @@ export async function divideInSequence(
   exchange.account.outcome = "prefill-decode";
   const { cachedTokens, warning, ...stage } = connector.decode(division, result.answer);
   if (warning !== undefined) logger.warn(warning, { requestId, prefill: exchange.account.prefill });
-  await decode(upstreams, exchange, stage, { api, requestId, cachedTokens });
+  await settings.decode(exchange, stage, { api, requestId, cachedTokens });
 }
 
 /** Asks both pods at once. How prefill ends counts only until decode begins to answer. */
@@ -85,7 +87,7 @@ const pending = (): Promise<never> => new Promise(() => {});
 
 /** Goes on after prefill did not work: on the decode pod alone, or with what the prefill pod answered. */
 async function withoutPrefill(
-  { upstreams, fallsBack, logger }: DivideSettings,
+  { decode, fallsBack, logger }: DivideSettings,
   exchange: Exchange,
   { api, body, requestId, prefill: pod }: Division,
   { kind, answer }: Unprefilled,
@@ -95,7 +97,7 @@ async function withoutPrefill(
   if (kind === "failed" && fallsBack) {
     logger.warn("prefill failed; the decode pod computes the prompt itself", fields);
     account.outcome = "prefill-fallback";
-    return await decode(upstreams, exchange, { body: body.bytes }, { api, requestId });
+    return await decode(exchange, { body: body.bytes }, { api, requestId });
   }
   logger.warn("prefill failed", fields);
   if (answer.error !== undefined)
