@@ -118,7 +118,8 @@ function report(logger: Logger, path: string, api: Api | undefined, account: Acc
  */
 async function answerHealth({ upstreams }: ProxyParts, exchange: Exchange): Promise<void> {
   const { request, response } = exchange;
-  if (/^kube-probe\//.test(request.headers["user-agent"] ?? "")) return sendText(response, 200, "ok\n", "text/plain");
+  if (request.headers["user-agent"]?.startsWith("kube-probe/") === true)
+    return sendText(response, 200, "ok\n", "text/plain");
   const signal = AbortSignal.any([exchange.signal, AbortSignal.timeout(HEALTH_MS)]);
   await forward(upstreams, exchange, signal);
 }

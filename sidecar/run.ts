@@ -46,7 +46,7 @@ const DEFAULT_SERVICE = "routing-sidecar";
 /** Starts everything. Rejects for a certificate that cannot be read, an unusable kubeconfig, or an address in use. */
 export async function runSidecar(settings: SidecarSettings): Promise<RunningSidecar> {
   const { options, env, logger } = settings;
-  const closers: (() => Promise<unknown> | unknown)[] = [];
+  const closers: (() => unknown)[] = [];
   const metrics = createMetricsRegistry();
   if (options.metricsPort !== 0) metrics.collectProcessMetrics();
   const upstreams = new Upstreams(options.maxIdlePerHost);
@@ -94,7 +94,7 @@ export async function runSidecar(settings: SidecarSettings): Promise<RunningSide
   }
 }
 
-async function closeAll(closers: (() => Promise<unknown> | unknown)[]): Promise<void> {
+async function closeAll(closers: (() => unknown)[]): Promise<void> {
   for (const close of closers.splice(0).toReversed()) await close();
 }
 

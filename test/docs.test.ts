@@ -5,6 +5,7 @@ import { describe, expect, test } from "@jest/globals";
 import { OPERATOR_USAGE } from "../cmd/operator/options.ts";
 import { type Fault, FAULTS } from "../controllers/status/faults.ts";
 import { schedulerUsage } from "../scheduler/options.ts";
+import { sidecarUsage } from "../sidecar/config/options.ts";
 import { generatedPage } from "./generated-page.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -16,7 +17,7 @@ const read = (page: string): string => readFileSync(join(ROOT, page), "utf8");
 const NOTE = "Written from the source by `make docs`; do not edit.";
 
 function flagsPage(): string {
-  return `# Flags\n\n${NOTE}\n\n## Scheduler\n\n\`\`\`\n${schedulerUsage()}\`\`\`\n\n## Operator\n\n\`\`\`\n${OPERATOR_USAGE}\`\`\`\n`;
+  return `# Flags\n\n${NOTE}\n\n## Scheduler\n\n\`\`\`\n${schedulerUsage()}\`\`\`\n\n## Routing sidecar\n\n\`\`\`\n${sidecarUsage()}\`\`\`\n\n## Operator\n\n\`\`\`\n${OPERATOR_USAGE}\`\`\`\n`;
 }
 
 function faultsPage(): string {

@@ -30,7 +30,8 @@ export function authorityFolders(env: Readonly<Record<string, string | undefined
 export function certificatesIn(text: string): string[] {
   return (text.match(PEM) ?? []).filter((pem) => {
     try {
-      return new X509Certificate(pem) !== undefined;
+      void new X509Certificate(pem);
+      return true;
     } catch {
       return false;
     }

@@ -1,6 +1,6 @@
 import type { KubeClient } from "../../kube/client.ts";
 import { type Clock, systemClock } from "../../kube/clock.ts";
-import { type ObjectChange, Reflector, startReflector, withoutManagedFields } from "../../kube/reflector.ts";
+import { type ObjectChange, type Reflector, startReflector, withoutManagedFields } from "../../kube/reflector.ts";
 import { groupOf, KINDS, type Resource } from "../../kube/resources.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import { type Logger, silentLogger } from "../../telemetry/log.ts";

@@ -9,7 +9,7 @@ import {
   readChunk,
   usageEvent,
 } from "../body/chunks.ts";
-import { JsonDocument, readDocument } from "../body/document.ts";
+import { type JsonDocument, readDocument } from "../body/document.ts";
 import type { StageRequest } from "../connectors/connector.ts";
 import type { Exchange } from "../exchange.ts";
 import { readBody } from "../http/read-body.ts";
