@@ -9,7 +9,7 @@ import {
   startEngine,
   startSidecar,
 } from "../test/sidecar-bed.ts";
-import { until } from "../test/until.ts";
+import { until } from "../playground/until.ts";
 import type { RunningSidecar } from "./run.ts";
 
 const closers: (() => Promise<unknown>)[] = [];
