@@ -41,6 +41,8 @@ function noting(): MetricsRegistry {
   };
 }
 
+/** What operator and scheduler show. */
+const pages: string[] = [];
 let close = async (): Promise<void> => undefined;
 
 beforeAll(async () => {
@@ -64,13 +66,31 @@ beforeAll(async () => {
   const configText = JSON.stringify(config);
   const core = await createScheduler({ ...common, configText, registry: PLUGINS, connect });
   const state = () => ({ live: true, ready: true });
+  operator.collectProcessMetrics();
   const front = await startFront({ ...common, host: "127.0.0.1", director: core.director, state, pages: core.pages });
+  pages.push(await operator.render(), await metrics.render());
   close = async () => {
     await front.drain();
     await core.close();
   };
 });
 afterAll(async () => await close());
+
+test("each family of a page says what it is and of which type, once and before its samples", () => {
+  for (const page of pages) {
+    const told = new Map<string, number>();
+    for (const line of page.split("\n").filter((text) => text !== "")) {
+      const [, kind, name] = /^# (HELP|TYPE) (\w+) \S/.exec(line) ?? [];
+      if (kind !== undefined && name !== undefined) told.set(`${kind} ${name}`, (told.get(`${kind} ${name}`) ?? 0) + 1);
+      else {
+        const sample = /^\w+/.exec(line)?.[0] ?? "";
+        const family = told.has(`TYPE ${sample}`) ? sample : sample.replace(/_(bucket|sum|count)$/, "");
+        expect([sample, told.get(`HELP ${family}`), told.get(`TYPE ${family}`)]).toEqual([sample, 1, 1]);
+      }
+    }
+    expect(told.size).toBeGreaterThan(20);
+  }
+});
 
 /** Every selector of an expression: its metric, and the labels that it matches. Throws where it is no PromQL. */
 function selectorsOf(expr: string) {

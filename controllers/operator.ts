@@ -4,7 +4,7 @@ import { FIELD_MANAGER } from "../kube/apply.ts";
 import { type EventRecorder, createEventRecorder } from "../kube/events.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { fencedClient } from "../kube/fenced-client.ts";
-import type { Clock } from "../kube/clock.ts";
+import { type Clock, systemClock } from "../kube/clock.ts";
 import { type Controller, startController } from "../kube/controller.ts";
 import { type Election, startElection } from "../kube/leader-election.ts";
 import { KINDS } from "../kube/resources.ts";
@@ -165,9 +165,9 @@ class RunningOperator implements Operator {
   /** Lets passes under way end, but not for longer than it takes until somebody ends this process by force. */
   async #closeWithin(): Promise<void> {
     const cut = (): void => this.#cut.abort(new Error("the operator ends"));
-    const timer = setTimeout(cut, LAST_PASSES_MS);
+    const cancel = (this.#options.clock ?? systemClock).after(LAST_PASSES_MS, cut);
     await this.#closeControllers();
-    clearTimeout(timer);
+    cancel();
   }
 
   async #closeControllers(): Promise<void> {

@@ -4,6 +4,7 @@ import { type Operator, startOperator } from "../controllers/operator.ts";
 import { customResourceDefinitions } from "../crds/definitions.ts";
 import { foreignDefinitions } from "../crds/foreign.ts";
 import { textAt } from "../crds/json.ts";
+import type { KubeClient } from "../kube/client.ts";
 import { type Clock, systemClock } from "../kube/clock.ts";
 import { type HttpKubeClient, createKubeClient } from "../kube/http-client.ts";
 import type { ClusterAccess } from "../kube/http-transport.ts";
@@ -34,6 +35,8 @@ export interface BedOperatorOptions {
   readonly identity?: string;
   /** Time of the election and of repetitions; default is the machine's, and without election a hundred times as fast. */
   readonly clock?: Clock;
+  /** What it has in place of its client. */
+  readonly client?: (client: KubeClient) => KubeClient;
 }
 
 /** An operator of a bed. */
@@ -110,9 +113,9 @@ class MortalOperator implements BedOperator {
     });
   }
 
-  async start({ identity, clock }: BedOperatorOptions): Promise<void> {
+  async start({ identity, clock, client }: BedOperatorOptions): Promise<void> {
     this.#operator = await startOperator({
-      client: this.#client,
+      client: client?.(this.#client) ?? this.#client,
       settings: { systemNamespace: SYSTEM_NAMESPACE, clusterDomain: "cluster.local", wildcardHostname: "inference" },
       presets: { prefix: DEFAULT_PRESET_PREFIX, pinned: true },
       images: {},
