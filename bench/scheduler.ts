@@ -54,7 +54,7 @@ interface Row {
 
 export default {
   description: "requests and idle cost of the scheduler process (h2load, 100 scraped endpoints)",
-  smallest: ["--sizes=2", "--endpoints=4", "--scale=0.001", "--trickle=1", "--idle=1"],
+  smallest: ["--sizes=2", "--endpoints=4", "--scale=0.001", "--trickle=1", "--idle=0.5"],
   run: async (args) => {
     const options = readOptions(args, DEFAULTS);
     const version = h2loadVersion();
@@ -255,7 +255,7 @@ async function coresOfScraping(scheduler: SchedulerProcess, fleet: Fleet, second
 /** Cores that scheduler and model servers use while nothing but scraping happens. */
 async function measureIdle(scheduler: SchedulerProcess, fleet: Fleet, seconds: number): Promise<void> {
   if (seconds <= 0) return;
-  await pause(2000);
+  await pause(Math.min(2, seconds) * 1000);
   const pids = [scheduler.child.pid, fleet.servers.pid];
   const before = pids.map(usageOf);
   const startMs = performance.now();

@@ -31,7 +31,7 @@ const ROWS: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
     "cold: children": /^\d{2,}$/,
     "cold: requests": /PATCH \d+/,
     "cold: reconciles": /^[1-9]\d*$/,
-    "at rest, 1.0 s: requests": /\bPATCH 0\b/,
+    "at rest, 0.5 s: requests": /\bPATCH 0\b/,
     "edit to effect: p50, p99": /^\d+\.\d, \d+\.\d ms$/,
     "RSS in the end": /^\d+ MiB$/,
     "restart: requests": /GET \d+/,

@@ -143,7 +143,8 @@ describeWith("a real Envoy", "envoy")("what breaks behind a real Envoy", () => {
   }, 60_000);
 
   test("a scheduler that is asked to end takes no stream with it", async () => {
-    const answers = Array.from({ length: 20 }, (_, index) => service.stream("override-header", 300, `long ${index}`));
+    // Three seconds each, so that there is a time in which all are open, however slowly the first ones begin.
+    const answers = Array.from({ length: 20 }, (_, index) => service.stream("override-header", 150, `long ${index}`));
     await until("twenty open streams", async () => (await service.schedulerMetric(OPEN_STREAMS)) === 20);
     signalPod(service.schedulerIp, "SIGTERM");
     const during = [];

@@ -16,7 +16,7 @@ export interface ProxiedService {
   readonly addresses: readonly string[];
   readonly schedulerIp: string;
   complete(listener: string, prompt: string, maxTokens?: number): Promise<Answer>;
-  /** A chat answer as server-sent events. */
+  /** A chat answer of that many tokens as server-sent events. */
   stream(listener: string, maxTokens: number, prompt?: string): Promise<Answer>;
   /** The scheduler's own counter of what it picked; sums over labels. */
   schedulerMetric(name: string): Promise<number>;
@@ -73,6 +73,7 @@ async function front(playground: TestPlayground, options: ProxiedOptions): Promi
         messages: [{ role: "user", content: prompt }],
         stream: true,
         max_tokens: maxTokens,
+        ignore_eos: true,
       }),
     schedulerMetric: async (metric) => sumOf(await playground.metrics(schedulerIp), metric),
     close: async () => {
