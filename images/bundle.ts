@@ -10,6 +10,7 @@ const CLIENT_NODE = join(ROOT, "node_modules/@kubernetes/client-node/dist");
 const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
   operator: ["manager", "app/llmisvc-operator"],
   scheduler: ["app/epp", "app/llmisvc-scheduler"],
+  sidecar: ["app/pd-sidecar"],
   llmisvc: ["app/llmisvc"],
 };
 

@@ -49,7 +49,7 @@ cp -a "$bundle/." "$target/"
 chown -R 0:0 "$target"
 
 # Compiled code of the programs, which an image with a read-only root could not keep.
-for program in app/epp manager; do
+for program in app/epp app/pd-sidecar manager; do
   env -i PATH="$PATH" NODE_COMPILE_CACHE=/app/compiled chroot "$target" "/$program" --help >/dev/null
 done
 chmod -R a+rX "$target/app"

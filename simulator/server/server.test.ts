@@ -1,4 +1,10 @@
+import { X509Certificate } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect } from "node:tls";
 import { afterEach, describe, expect, test } from "@jest/globals";
+import { selfSignedCertificate } from "../../kube/certificates.ts";
 import { until } from "../../playground/until.ts";
 import type { Clock } from "./driver.ts";
 import { parseSimulatorFlags } from "./options.ts";
@@ -251,6 +257,31 @@ test("adapters are listed, served, and unloaded", async () => {
   await post(`${url}/v1/unload_lora_adapter`, { lora_name: "adapter-1" });
   const models = (await (await fetch(`${url}/v1/models`)).json()) as { data: { id: string }[] };
   expect(models.data.map((model) => model.id)).toEqual(["m"]);
+});
+
+test("a certificate that is replaced is that of new connections", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "llmisvc-simulator-"));
+  const [cert, key] = [join(folder, "tls.crt"), join(folder, "tls.key")];
+  const write = (): string => {
+    const pair = selfSignedCertificate(new Date());
+    writeFileSync(cert, pair.certificate);
+    writeFileSync(key, pair.privateKey);
+    return new X509Certificate(pair.certificate).fingerprint256;
+  };
+  const served = (port: string): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const socket = connect({ host: "127.0.0.1", port: Number(port), rejectUnauthorized: false }, () => {
+        resolve(socket.getPeerCertificate().fingerprint256);
+        socket.destroy();
+      });
+      socket.once("error", reject);
+    });
+  const first = write();
+  const { port } = new URL(await start(`--ssl-certfile=${cert}`, `--ssl-keyfile=${key}`, "--enable-ssl-refresh"));
+  expect(await served(port)).toBe(first);
+  const second = write();
+  await until("the new certificate", async () => (await served(port)) === second, { pollMs: 10 });
+  rmSync(folder, { recursive: true });
 });
 
 describe("flags", () => {

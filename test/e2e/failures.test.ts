@@ -1,31 +1,14 @@
-import { readFileSync, readdirSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { describeWithKubectl } from "./kubectl.ts";
 import { routedService } from "./manifests.ts";
 import { type KubeJson, type TestPlayground, apply, at, post, readyUrl, startPlayground } from "./playground.ts";
+import { killPod } from "./pod-processes.ts";
 import { until } from "../../playground/until.ts";
 
 const NAME = "sturdy";
 const SCHEDULER = "app.kubernetes.io/component=llminferenceservice-scheduler";
 const OPERATOR = "control-plane=llmisvc-controller-manager";
 const WORKLOAD = `app.kubernetes.io/name=${NAME},kserve.io/component=workload`;
-
-/** The processes that run in a pod: they carry its address in their environment. */
-function processesOf(pod: KubeJson): number[] {
-  const marker = `POD_IP=${String(at(pod, "status.podIP"))}\0`;
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((name) => {
-      try {
-        return `${readFileSync(`/proc/${name}/environ`, "utf8")}\0`.includes(marker);
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
-}
-
-const kill = (pod: KubeJson): void => processesOf(pod).forEach((pid) => process.kill(pid, "SIGKILL"));
 
 describeWithKubectl("what breaks, and what it costs", () => {
   let playground: TestPlayground;
@@ -64,7 +47,7 @@ describeWithKubectl("what breaks, and what it costs", () => {
     const reader = response.body!.getReader();
     await reader.read();
     const victim = await podNamed(response.headers.get("x-inference-pod") ?? "");
-    kill(victim);
+    killPod(victim);
     await expect(
       (async () => {
         while (!(await reader.read()).done);
@@ -82,7 +65,7 @@ describeWithKubectl("what breaks, and what it costs", () => {
 
   test("requests succeed without the scheduler, and picks resume when it is back", async () => {
     const [scheduler] = await playground.list("pods", "default", SCHEDULER);
-    kill(scheduler!);
+    killPod(scheduler!);
     for (let index = 0; index < 10; index++) expect((await complete()).status).toBe(200);
     await restarted(scheduler!);
     await until("a pick of the restarted scheduler", async () => {
@@ -104,7 +87,7 @@ describeWithKubectl("what breaks, and what it costs", () => {
       );
     };
     const before = await versions();
-    kill(operator!);
+    killPod(operator!);
     for (let index = 0; index < 5; index++) expect((await complete()).status).toBe(200);
     await restarted(operator!, "kserve");
     await playground.kubectl("annotate", "llmisvc", NAME, "test/resumed=yes");

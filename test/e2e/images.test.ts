@@ -43,14 +43,18 @@ const UNPRIVILEGED = "--userspec=65532:65532";
     expect(Number(stdout.split("\t")[0])).toBeLessThan(MAX_BYTES);
   });
 
-  test.each(["/manager", "/app/llmisvc-operator", "/app/epp", "/app/llmisvc-scheduler", "/app/llmisvc"])(
-    "%s lists its flags",
-    async (program) => {
-      const { code, stdout, stderr } = await run("chroot", [UNPRIVILEGED, root, program, "--help"], { env });
-      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-      expect(stdout).toMatch(/^llmisvc( operator| scheduler)?: /);
-    },
-  );
+  test.each([
+    "/manager",
+    "/app/llmisvc-operator",
+    "/app/epp",
+    "/app/llmisvc-scheduler",
+    "/app/pd-sidecar",
+    "/app/llmisvc",
+  ])("%s lists its flags", async (program) => {
+    const { code, stdout, stderr } = await run("chroot", [UNPRIVILEGED, root, program, "--help"], { env });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(/^llmisvc( operator| scheduler| sidecar)?: /);
+  });
 
   test("/bin/sleep is there for the hooks of deployments", async () => {
     expect((await run("chroot", [UNPRIVILEGED, root, "/bin/sleep", "0"], { env })).code).toBe(0);
