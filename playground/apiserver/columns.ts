@@ -84,14 +84,26 @@ function initStatus(pod: JsonObject): string | undefined {
   return reason !== "" && reason !== "PodInitializing" ? `Init:${reason}` : `Init:${open}/${statuses.length}`;
 }
 
+/** Statuses of the containers that run as long as the pod does: its sidecars (init containers that are restarted) and its own. */
+function runningStatuses(pod: JsonObject): Json[] {
+  const sidecars = new Set(sidecarsOf(pod).map((container) => at(container, "name")));
+  const initial = listOf(at(pod, "status", "initContainerStatuses"));
+  return [
+    ...initial.filter((status) => sidecars.has(at(status, "name"))),
+    ...listOf(at(pod, "status", "containerStatuses")),
+  ];
+}
+
+const sidecarsOf = (pod: JsonObject): Json[] =>
+  listOf(at(pod, "spec", "initContainers")).filter((container) => at(container, "restartPolicy") === "Always");
+
 function podReady(pod: JsonObject): string {
-  const statuses = listOf(at(pod, "status", "containerStatuses"));
-  const ready = statuses.filter((status) => at(status, "ready") === true).length;
-  return `${ready}/${listOf(at(pod, "spec", "containers")).length}`;
+  const ready = runningStatuses(pod).filter((status) => at(status, "ready") === true).length;
+  return `${ready}/${sidecarsOf(pod).length + listOf(at(pod, "spec", "containers")).length}`;
 }
 
 function podRestarts(pod: JsonObject, nowMs: number): Json {
-  const statuses = listOf(at(pod, "status", "containerStatuses"));
+  const statuses = runningStatuses(pod);
   const restarts = statuses.reduce<number>((sum, status) => sum + Number(at(status, "restartCount") ?? 0), 0);
   const last = statuses
     .map((status) => textOf(at(status, "lastState", "terminated", "finishedAt")))

@@ -63,6 +63,7 @@ describeWithKubectl("prefill and decode on pods of their own", () => {
     const url = await readyUrl(playground, name);
     const [prefill, decode] = [await podsOf(name, "prefill"), await podsOf(name, "decode")];
     expect([prefill.length, decode.length]).toEqual([1, 1]);
+    expect(await playground.kubectl("get", "pods", decode[0]!.metadata.name)).toMatch(/ 2\/2 +Running /);
 
     const answer = await complete(url, model, prompt("first", 400));
     expect(answer.status).toBe(200);
