@@ -45,6 +45,9 @@ export class Pod {
   readonly #init: readonly Container[];
   readonly #main: readonly Container[];
   #volumes: ReadonlyMap<string, string> = new Map();
+  #isWriting = false;
+  /** Whether a source has changed since volumes were last begun to be written. */
+  #isStale = false;
   #stopped: Promise<void> | undefined;
 
   constructor(pod: KubeObject, address: string, context: PodContext) {
@@ -85,10 +88,25 @@ export class Pod {
 
   /** Writes configMap and secret volumes again, because a source changed. */
   async refreshVolumes(): Promise<void> {
-    if (this.#volumes.size === 0 || this.#stopping.signal.aborted) return;
-    await writeVolumes(this.#facts, this.#context.folders, this.#context.sources).catch((error: unknown) =>
+    this.#isStale = true;
+    if (this.#isWriting || this.#volumes.size === 0 || this.#stopping.signal.aborted) return;
+    await this.#writeVolumes().catch((error: unknown) =>
       this.#context.logger.v(3, "volumes not refreshed", { error: describeError(error) }),
     );
+  }
+
+  /** Writes all volumes, and once more where a source changes meanwhile. */
+  async #writeVolumes(): Promise<void> {
+    const { folders, sources } = this.#context;
+    this.#isWriting = true;
+    try {
+      do {
+        this.#isStale = false;
+        this.#volumes = await writeVolumes(this.#facts, folders, sources);
+      } while (this.#isStale && !this.#stopping.signal.aborted);
+    } finally {
+      this.#isWriting = false;
+    }
   }
 
   /** Ends all containers, sidecars last, and removes the pod's folder; a later call with less time brings the end forward. */
@@ -121,12 +139,12 @@ export class Pod {
   }
 
   async #mount(): Promise<boolean> {
-    const { folders, sources, event } = this.#context;
+    const { folders, event } = this.#context;
     for (const container of this.#init.length > 0 ? this.#main : []) container.wait("PodInitializing");
     while (!this.#stopping.signal.aborted) {
       try {
         await mkdir(folders.pod, { recursive: true });
-        this.#volumes = await writeVolumes(this.#facts, folders, sources);
+        await this.#writeVolumes();
         return true;
       } catch (error) {
         const reason = error instanceof ContainerConfigError ? error.reason : "FailedMount";

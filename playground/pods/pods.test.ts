@@ -1,14 +1,17 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "@jest/globals";
 import type { KubeObject } from "../../kube/types.ts";
+import { silentLogger } from "../../telemetry/log.ts";
+import { until } from "../until.ts";
 import { type PodFacts, expandVariables, resolveEnvironment } from "./environment.ts";
 import { createImages } from "./images.ts";
 import { LogBuffer } from "./logs.ts";
 import { rewritePaths } from "./paths.ts";
+import { Pod } from "./pod.ts";
 import { podStatus } from "./pod-status.ts";
-import { writeVolumes } from "./volumes.ts";
+import { type VolumeSources, writeVolumes } from "./volumes.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "llmisvc-pods-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -89,6 +92,41 @@ describe("volumes", () => {
     expect(readFileSync(join(paths.get("tls")!, "tls.crt"), "utf8")).toBe("CERT");
     expect(readFileSync(join(paths.get("info")!, "labels"), "utf8")).toBe('app="web"');
     expect(statSync(paths.get("config")!).isDirectory()).toBe(true);
+  });
+
+  test("hold what a source became while they were written", async () => {
+    const values = ["old", "new"];
+    const reading = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    const sources: VolumeSources = {
+      read: async () => {
+        const value = values[0]!;
+        reading.resolve();
+        await goOn.promise;
+        return { value };
+      },
+    };
+    const spec = { volumes: [{ name: "v", secret: { secretName: "s" } }] };
+    const running = new Pod({ ...pod, spec }, "127.9.0.1", {
+      images: { path: "", commandOf: () => [] },
+      settings: { backOffMs: 1, eagerProbeIntervalMs: 1, preStopLimitMs: 1 },
+      logger: silentLogger,
+      now: () => 0,
+      hostIP: "127.9.0.0",
+      folders: { pod: join(folder, "c"), claims: folder },
+      environment: {},
+      sources,
+      onChange: () => undefined,
+      event: () => undefined,
+    });
+    running.start();
+    await reading.promise;
+    values.shift();
+    await running.refreshVolumes();
+    goOn.resolve();
+    const file = join(folder, "c/volumes/v/value");
+    await until("the new value", () => existsSync(file) && readFileSync(file, "utf8") === "new", { pollMs: 5 });
+    await running.stop(0);
   });
 
   test("a missing source says which volume cannot be mounted", async () => {
