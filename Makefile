@@ -19,7 +19,7 @@ playground: $(STAMP) ## Start everything on this machine and send a completion (
 
 test: $(STAMP) ## Run all tests: unit, then end to end with real processes
 	$(UNIT) $(ARGS)
-	$(JEST) $(ARGS) --runInBand --forceExit --testTimeout=120000 --passWithNoTests --selectProjects e2e
+	$(JEST) $(ARGS) --runInBand --testTimeout=120000 --passWithNoTests --selectProjects e2e
 	$(NODE) test/cluster/suites.ts $(REAL_SUITES)
 
 unit: $(STAMP) ## Run the unit tests
@@ -29,7 +29,7 @@ real: $(STAMP) ## Run the end-to-end tests on a real API server (RELEASE=older: 
 	$(NODE) test/cluster/suites.ts --release $(or $(RELEASE),newest) $(ARGS)
 
 e2e: $(STAMP) ## Run the end-to-end tests
-	$(JEST) $(ARGS) --runInBand --forceExit --testTimeout=120000 --passWithNoTests --selectProjects e2e
+	$(JEST) $(ARGS) --runInBand --testTimeout=120000 --passWithNoTests --selectProjects e2e
 
 lives: $(STAMP) ## Run sequences of a thousand random operations on services (SEEDS=1,2,3)
 	LIVES_OPERATIONS=1000 LIVES_SEEDS=$(or $(SEEDS),1) $(JEST) test/random-lives --selectProjects unit
