@@ -4,6 +4,9 @@ import { createScheduler } from "../../scheduler/scheduler.ts";
 import { createLogger } from "../../telemetry/log.ts";
 import { releaseStartMemory } from "../../telemetry/start-memory.ts";
 
+/** Time after which what only the start needed has been read, ms. */
+const SETTLED_MS = 2000;
+
 const { options, warnings, errors, help } = parseSchedulerFlags(process.argv.slice(2), process.env);
 const logger = createLogger({ name: "scheduler", verbosity: options.verbosity, format: options.logFormat });
 
@@ -26,6 +29,8 @@ const running = await runScheduler(options, host, createScheduler, logger).catch
 });
 
 releaseStartMemory();
+// The pool and the first metric pages are read after that.
+setTimeout(releaseStartMemory, SETTLED_MS).unref();
 
 async function stop(): Promise<void> {
   logger.info("shutting down");

@@ -79,8 +79,13 @@ const UNPRIVILEGED = "--userspec=65532:65532";
         return /^llm_d_epp_ready_endpoints\{name="pool"\} 1$/m.test(text) ? text : undefined;
       });
       expect(metrics).toMatch(/^llm_d_epp_info\{commit="[0-9a-f]{40}",build_ref="\d+\.\d+\.\d+"\} 1$/m);
-      const status = readFileSync(`/proc/${scheduler.child.pid}/status`, "utf8");
-      expect(Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1])).toBeLessThan(MAX_RESTING_KIB);
+      const residentKib = (): number =>
+        Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${scheduler.child.pid}/status`, "utf8"))?.[1]);
+      const detail = (): string => `${residentKib()} of ${MAX_RESTING_KIB} KiB`;
+      await until("memory of a scheduler at rest", () => residentKib() < MAX_RESTING_KIB, {
+        timeoutMs: 10_000,
+        detail,
+      });
     } finally {
       scheduler.child.kill("SIGTERM");
       const { code } = await scheduler.finished;
