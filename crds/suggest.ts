@@ -14,11 +14,14 @@ function distance(a: string, b: string, limit: number): number {
 /** Longer names are no typing mistakes of known ones, and comparing them would take time. */
 const MAX_LENGTH = 64;
 
-/** The known name that was probably meant: the nearest one, where at most a third of the letters differ. */
-export function closest(name: string, known: Iterable<string>): string | undefined {
+/**
+ * The known name that was probably meant: the nearest one, where at most a third of the letters differ, or `leastEdits` of a
+ * short one. Two take in letters that changed places.
+ */
+export function closest(name: string, known: Iterable<string>, leastEdits = 2): string | undefined {
   if (name.length > MAX_LENGTH) return undefined;
   const wanted = name.toLowerCase();
-  const limit = Math.max(1, Math.floor(name.length / 3));
+  const limit = Math.max(leastEdits, Math.floor(name.length / 3));
   let best: { readonly name: string; readonly edits: number } | undefined;
   for (const candidate of known) {
     const edits = distance(wanted, candidate.toLowerCase(), limit);

@@ -15,7 +15,7 @@ function remedyFor(path: string, object: JsonObject, root: JsonSchema): string |
   const inside = Object.keys(objectAtSteps(object, steps));
   if (inside.length > 0 && inside.every((key) => siblings.includes(key)))
     return `its fields (${inside.join(", ")}) belong into ${parent.join(".")} itself`;
-  const likely = closest(name, siblings);
+  const likely = closest(name, siblings, 1);
   const prefix = parent.length === 0 ? "" : `${parent.join(".")}.`;
   if (likely !== undefined) return `did you mean ${JSON.stringify(prefix + likely)}?`;
   const elsewhere = placesOf(root, name.replace(/\[\d+\]$/, ""));

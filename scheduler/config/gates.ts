@@ -1,4 +1,5 @@
-import { closest, type Report } from "../framework/problem.ts";
+import { closest } from "../../crds/suggest.ts";
+import type { Report } from "../framework/problem.ts";
 
 /** Switches of the configuration. */
 export interface FeatureGates {

@@ -1,3 +1,5 @@
+import { closest } from "../../crds/suggest.ts";
+
 /** One thing wrong with a configuration, told so that its author can mend it. */
 export interface ConfigError {
   /** Place in the document, such as `schedulingProfiles[0].plugins[2].weight`; "" for the whole document. */
@@ -50,34 +52,9 @@ function shorten(text: string): string {
   return text.length <= 120 ? text : `${text.slice(0, 117)}...`;
 }
 
-/** The candidate most like `name`, if any is close enough to be a slip of it. */
-export function closest(name: string, candidates: Iterable<string>): string | undefined {
-  let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
-  for (const candidate of candidates) {
-    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase(), bestDistance);
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-  }
-  return best;
-}
-
 /** Remedy for an unknown name: the likely intended one, else all that exist. */
 export function suggest(name: string, candidates: readonly string[]): string {
   const likely = closest(name, candidates);
   if (likely !== undefined) return `did you mean "${likely}"?`;
   return candidates.length === 0 ? "remove it" : `known: ${candidates.join(", ")}`;
-}
-
-function editDistance(a: string, b: string, limit: number): number {
-  if (Math.abs(a.length - b.length) >= limit) return limit;
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const substituted = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      row.push(Math.min(substituted, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
-    }
-    previous = row;
-  }
-  return previous[b.length] ?? limit;
 }

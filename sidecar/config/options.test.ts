@@ -162,3 +162,9 @@ describe("errors", () => {
     expect(parse(["--port=x", "--kv-connector=y", "--nope"]).errors).toHaveLength(3);
   });
 });
+
+test("letters of a short flag that changed places are a slip", () => {
+  expect(parseSidecarFlags(["--prot=8000"], {}, () => "").errors).toEqual([
+    "--prot: unknown flag; did you mean --port?",
+  ]);
+});
