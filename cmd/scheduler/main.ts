@@ -3,6 +3,7 @@ import { runScheduler } from "../../scheduler/run.ts";
 import { createScheduler } from "../../scheduler/scheduler.ts";
 import { createLogger } from "../../telemetry/log.ts";
 import { releaseStartMemory } from "../../telemetry/start-memory.ts";
+import { checkFlags, failStart, stopOnSignal } from "../process.ts";
 
 /** Time after which what only the start needed has been read, ms. */
 const SETTLED_MS = 2000;
@@ -14,29 +15,15 @@ if (help) {
   process.stdout.write(schedulerUsage());
   process.exit(0);
 }
-for (const warning of warnings) logger.warn(warning);
-if (errors.length > 0) {
-  for (const error of errors) logger.error("invalid flag", { error });
-  logger.flush();
-  process.exit(2);
-}
+checkFlags({ warnings, errors }, logger);
 
 const host = process.env.LLMISVC_BIND_ADDRESS ?? "::";
-const running = await runScheduler(options, host, createScheduler, logger).catch((error: unknown) => {
-  logger.error("scheduler cannot start", { error });
-  logger.flush();
-  process.exit(1);
-});
+const running = await runScheduler(options, host, createScheduler, logger).catch(
+  failStart("scheduler cannot start", logger),
+);
 
 releaseStartMemory();
 // The pool and the first metric pages are read after that.
 setTimeout(releaseStartMemory, SETTLED_MS).unref();
 
-async function stop(): Promise<void> {
-  logger.info("shutting down");
-  await running.stop();
-  logger.flush();
-  process.exit(0);
-}
-
-for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void stop());
+stopOnSignal(logger, () => running.stop());

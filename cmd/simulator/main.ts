@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import { parseSimulatorFlags } from "../../simulator/server/options.ts";
 import { startSimulator } from "../../simulator/server/server.ts";
 import { createLogger } from "../../telemetry/log.ts";
+import { stopOnSignal } from "../process.ts";
 
 /** Answers still running when the process is asked to end get this long. */
 const SHUTDOWN_GRACE_MS = 10_000;
@@ -33,11 +34,4 @@ log.info("simulated model server listening", {
   models: options.servedModelNames,
 });
 
-async function stop(): Promise<void> {
-  log.info("shutting down");
-  await simulator.close(SHUTDOWN_GRACE_MS);
-  log.flush();
-  process.exit(0);
-}
-
-for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void stop());
+stopOnSignal(log, () => simulator.close(SHUTDOWN_GRACE_MS));
